@@ -1,0 +1,68 @@
+# Everything is done in .venv, from requirements/dev.txt alone.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/setup.stamp
+
+# What makes the virtual environment: the first of these that is Python 3.11 or newer.
+PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 /usr/bin/python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
+PIP_TOOLS := pip-tools==7.6.2
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check bench lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-7s %s\n", $$1, $$2 }'
+
+setup: $(SETUP) ## Make .venv with clusterlog, every extra and all tools, from the lock
+
+demo: setup ## Run a small cluster on this machine and follow one failing request across it
+	$(BIN)/clusterlog demo
+
+test: setup check ## Check, then run every test
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, formatting, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: setup ## Measure clusterlog beside its peers; one table
+	$(BIN)/python -m bench
+
+lock: ## Resolve pyproject.toml again into requirements/dev.txt, everything at its newest
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip --quiet install $(PIP_TOOLS)
+	build/lock/bin/python requirements/wanted.py | CUSTOM_COMPILE_COMMAND="make lock" \
+	build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --output-file requirements/dev.txt \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -
+
+clean: ## Remove .venv and everything the tools left
+	rm -rf $(VENV) build dist .clusterlog .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A module missing here is a Debian package missing there: ensurepip is in python3-venv.
+MEND := apt-get install -y python3-venv
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "clusterlog needs Python 3.11 or newer: $(MEND), or make PYTHON=..." >&2; exit 2; }
+	@python="$(PYTHON)"; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot make virtual environments; what mends it: $(MEND)" >&2; \
+		test "$$(id -u)" = 0 || exit 2; \
+		apt-get update && $(MEND) || exit 2; \
+		python=/usr/bin/python3; \
+	fi; \
+	echo "$$python -m venv $(VENV)"; $$python -m venv --clear $(VENV)
+
+$(SETUP): requirements/dev.txt pyproject.toml $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
+	$(PIP) install --quiet --no-index --no-build-isolation --no-deps --editable .
+	@touch $@
