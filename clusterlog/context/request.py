@@ -1,0 +1,220 @@
+"""Who is asking: one ``Request`` per request, shared by everything it touches, and the ``Scope`` a task runs in.
+
+A ``Scope`` is what the one context variable holds: the request, the fields bound in this task, and the span it is in.
+Scopes are never changed, only replaced. A request's facts are replaced as well, so that a line reads one consistent
+set of them, whichever thread annotates meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Any
+
+Facts = Mapping[str, Any]
+NOTHING: Facts = {}
+
+linger = 60.0
+"""Seconds for which work left behind by an ended request still carries its id; set by ``start``."""
+
+
+class Request:
+    """Ids and facts of one request; never its scope, environment or exception.
+
+    ``id`` is ``http.request.id``. ``span_id`` is this process's span in ``trace_id``, ``parent_span_id`` the caller's.
+    ``client_request_id`` and ``client_trace_id`` are what an untrusted peer sent. ``facts`` is what ``annotate`` told.
+    """
+
+    __slots__ = (
+        "client_request_id",
+        "client_trace_id",
+        "ended",
+        "facts",
+        "id",
+        "late",
+        "parent_span_id",
+        "sampled",
+        "session",
+        "span_id",
+        "started_ns",
+        "told",
+        "trace_id",
+        "tracestate",
+        "user",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        trace_id: str,
+        span_id: str,
+        *,
+        parent_span_id: str = "",
+        sampled: bool = True,
+        tracestate: str = "",
+        client_request_id: str = "",
+        client_trace_id: str = "",
+        session: str = "",
+        started_ns: int = 0,
+    ) -> None:
+        self.id = id
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_span_id = parent_span_id
+        self.sampled = sampled
+        self.tracestate = tracestate
+        self.client_request_id = client_request_id
+        self.client_trace_id = client_trace_id
+        self.session = session
+        self.user: str | None = None
+        self.started_ns = started_ns
+        self.facts: Facts = NOTHING
+        self.told = False
+        self.late = 0
+        self.ended: float | None = None
+
+    def annotate(self, fields: Facts) -> None:
+        """Add facts to the whole request. After its access event has been told they are late, and counted."""
+        fields = dict(fields)
+        if "user" in fields:
+            user = fields.pop("user")
+            self.user = None if user is None else str(user)
+        self.facts = {**self.facts, **fields}
+        if self.told:
+            self.late += 1
+            count_late()
+
+    def end(self) -> None:
+        """The request is over; what still runs carries its id for ``linger`` seconds more."""
+        if self.ended is None:
+            self.ended = time.monotonic()
+
+
+class Scope:
+    """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes, made for ``rendered_for``."""
+
+    __slots__ = ("handed_over", "labels", "rendered", "rendered_for", "request", "span_id", "user")
+
+    def __init__(
+        self,
+        request: Request | None,
+        labels: Facts = NOTHING,
+        *,
+        span_id: str = "",
+        user: str | None = None,
+        handed_over: bool = False,
+    ) -> None:
+        self.request = request
+        self.labels = labels
+        self.span_id = span_id
+        self.user = user
+        self.handed_over = handed_over
+        self.rendered: Any = None
+        self.rendered_for: Facts | None = None
+        if renderer is not None:
+            renderer(self)
+
+    def over(self) -> bool:
+        """Whether the request ended longer than ``linger`` ago and was not handed over to this task."""
+        request = self.request
+        if request is None or request.ended is None or self.handed_over:
+            return False
+        return time.monotonic() - request.ended > linger
+
+
+renderer: Callable[[Scope], None] | None = None
+"""Serialises a scope when it is made, so that what is bound is what it was then; put here by ``start``."""
+
+current: ContextVar[Scope | None] = ContextVar("clusterlog_scope", default=None)
+late_annotations = 0
+
+
+def count_late() -> None:
+    """An annotation came after the access event; ``dropped()`` tells how often."""
+    global late_annotations
+    late_annotations += 1
+
+
+def scope() -> Scope | None:
+    """The scope of this task, or ``None``; a request that is over is no request any more."""
+    found = current.get()
+    if found is not None and found.over():
+        return None
+    return found
+
+
+def request() -> Request | None:
+    """The request this task works for, or ``None``."""
+    found = scope()
+    return None if found is None else found.request
+
+
+def request_id() -> str | None:
+    """The id of the request this task works for, or ``None`` outside of any."""
+    found = request()
+    return None if found is None else found.id
+
+
+def enter(new: Request, **labels: Any) -> Token[Scope | None]:
+    """From here on this task works for ``new``. Nothing bound before stays: it belonged to something else.
+
+    A middleware does not reset this in a ``finally``: the server's own lines about the request come after it.
+    """
+    return current.set(Scope(new, labels or NOTHING))
+
+
+def leave() -> None:
+    """This task works for nobody any more."""
+    current.set(None)
+
+
+def bind(**fields: Any) -> None:
+    """Set fields on every line of this task from here on. ``user=`` names the identity, stored only as a hash."""
+    current.set(_bound(fields))
+
+
+def unbind(*names: str) -> None:
+    """Take fields set by ``bind`` off again; unknown names are nothing."""
+    found = scope()
+    if found is None:
+        return
+    labels = {name: value for name, value in found.labels.items() if name not in names}
+    user = None if "user" in names else found.user
+    current.set(Scope(found.request, labels, span_id=found.span_id, user=user, handed_over=found.handed_over))
+
+
+@contextmanager
+def bound(**fields: Any) -> Iterator[None]:
+    """``bind`` for the length of a block.
+
+    The scope before is put back by value: a token cannot be used where a generator is finished in another context.
+    """
+    before = current.get()
+    current.set(_bound(fields))
+    try:
+        yield
+    finally:
+        current.set(before)
+
+
+def annotate(**fields: Any) -> None:
+    """Add facts to the whole request: every later line of it, and its access event. Outside of a request: ``bind``."""
+    found = request()
+    if found is None:
+        bind(**fields)
+    else:
+        found.annotate(fields)
+
+
+def _bound(fields: Facts) -> Scope:
+    found = scope()
+    if found is None:
+        found = Scope(None)
+    labels = {**found.labels, **fields}
+    user = found.user
+    if "user" in labels:
+        named = labels.pop("user")
+        user = None if named is None else str(named)
+    return Scope(found.request, labels, span_id=found.span_id, user=user, handed_over=found.handed_over)

@@ -1,0 +1,96 @@
+"""Every exception and warning of clusterlog, in one tree.
+
+ClusterlogError                 exit code 70
+├── SettingError                2   a setting, a URL or a file that cannot be used as it is
+├── QueryError                  2   a query that cannot be read; carries the position
+├── MissingExtra                2   a command whose optional dependencies are not installed
+├── NotFound                    1   nothing matched (as grep)
+├── HomeBusy                    3   another process holds the lock of the home
+├── StoreUnavailable            3   the store, or what it stands on, does not answer
+├── NotAllowed                  4   permission or credentials
+├── Incomplete                  5   the answer is known to lack something
+└── TimedOut                    7   a wait ran out
+
+The exit codes are those of the command line; a message is one line, lower case, and says what to do.
+"""
+
+from __future__ import annotations
+
+
+class ClusterlogError(Exception):
+    """The root of the tree; ``exit_code`` is what a command ends with when it meets the error."""
+
+    exit_code = 70
+
+
+class SettingError(ClusterlogError):
+    """A setting whose name or value cannot be used; the message names the origin and the nearest legal value."""
+
+    exit_code = 2
+
+
+class QueryError(ClusterlogError):
+    """A query that cannot be read: ``position`` and ``length`` count characters of ``query``."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, query: str = "", position: int = 0, length: int = 1) -> None:
+        super().__init__(message)
+        self.query = query
+        self.position = position
+        self.length = length
+
+
+class MissingExtra(ClusterlogError):
+    """A third party that an optional part needs is not installed; ``extra`` names the part."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs an extra: pip install "clusterlog[{extra}]"')
+        self.extra = extra
+
+
+class NotFound(ClusterlogError):
+    """Nothing matched."""
+
+    exit_code = 1
+
+
+class HomeBusy(ClusterlogError):
+    """Another process holds ``run/ship.lock`` of the home; ``pid`` is its process id, 0 if unknown."""
+
+    exit_code = 3
+
+    def __init__(self, home: str, pid: int) -> None:
+        holder = f"process {pid}" if pid else "another process"
+        super().__init__(f"{home} is being shipped by {holder}: stop it, or wait for it with `clusterlog ship --once`")
+        self.pid = pid
+
+
+class StoreUnavailable(ClusterlogError):
+    """The store does not answer, or answers with something that is not an answer."""
+
+    exit_code = 3
+
+
+class NotAllowed(ClusterlogError):
+    """Permission on a file or credentials for a server are missing."""
+
+    exit_code = 4
+
+
+class Incomplete(ClusterlogError):
+    """The answer is known to lack something, and completeness was asked for."""
+
+    exit_code = 5
+
+
+class TimedOut(ClusterlogError):
+    """A wait ran out."""
+
+    exit_code = 7
+
+
+class ClusterlogWarning(UserWarning):
+    """What the application side says once when it must go on with less than was asked for."""

@@ -1,0 +1,75 @@
+"""Standard logging enters the road by one handler: a ``LogRecord`` becomes a line."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import Any
+
+from clusterlog.record.failure import exception_of
+from clusterlog.record.slot import slot
+
+_BARE = logging.LogRecord("", 0, "", 0, "", (), None)
+_OWN = len(_BARE.__dict__)
+_RESERVED = frozenset(_BARE.__dict__) | {"message", "asctime", "taskName"}
+_FIRST, _LAST = 0, 4_102_444_800_000_000_000
+"""A record's time outside of these (1970 to 2100) is not believed: the clock is asked instead."""
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """The caller's own fields of a record: what ``extra=`` and filters put behind the library's attributes."""
+    if len(record.__dict__) == _OWN:
+        return {}
+    # The library sets its attributes first and always the same ones, so that one cut separates the caller's.
+    found = dict(islice(record.__dict__.items(), _OWN, None))
+    if not _RESERVED.isdisjoint(found) or next(islice(record.__dict__, _OWN - 1, None)) not in _RESERVED:
+        found = {name: value for name, value in record.__dict__.items() if name not in _RESERVED}
+    return found
+
+
+class RecordHandler(logging.Handler):
+    """Puts every record on the road; while there is none, records pass by.
+
+    It formats nothing, takes no lock (the road has its own) and never raises.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - the standard library's name
+        """No lock: two threads that log must not wait for one another here."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and emit."""
+        passed = self.filter(record) if self.filters else True
+        if isinstance(passed, logging.LogRecord):
+            record = passed
+        if passed:
+            self.emit(record)
+        return bool(passed)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the record's own words over: template, arguments, fields, exception, time."""
+        road = slot.road
+        if road is None:
+            return
+        fields = extras(record)
+        event: Any = record.msg
+        failure = exception_of(record.exc_info) if record.exc_info else None
+        if type(event) is dict and "event" in event:  # structlog's wrap_for_formatter hands over its event dict
+            event = dict(event)
+            failure = failure or exception_of(event.pop("exc_info", None))
+            fields = {**event, **{k: v for k, v in fields.items() if not k.startswith("_")}}
+            event = fields.pop("event")
+        args: Any = record.args or ()
+        if type(args) is not tuple:
+            args = (args,)
+        wall_ns = int(record.created * 1e9) if type(record.created) is float else 0
+        road.line(
+            record.levelno,
+            record.name,
+            event,
+            args,
+            fields,
+            failure,
+            record.stack_info,
+            wall_ns if _FIRST < wall_ns < _LAST else 0,
+        )

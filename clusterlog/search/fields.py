@@ -1,0 +1,159 @@
+"""The fields a query may name: short names, ECS, and what clusterlog adds to ECS."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Literal
+
+Kind = Literal["text", "number", "time", "level", "label", "word"]
+
+SHORT = {
+    "dataset": "event.dataset",
+    "error": "error.message",
+    "level": "log.level",
+    "logger": "log.logger",
+    "node": "service.node.name",
+    "request": "http.request.id",
+    "route": "clusterlog.route",
+    "service": "service.name",
+    "session": "clusterlog.session.hash",
+    "status": "http.response.status_code",
+    "trace": "trace.id",
+    "user": "user.hash",
+}
+"""What people type, and the field it stands for. (``message`` is a field's own name.)"""
+
+_TEXT = frozenset({"message", "error.message", "error.stack_trace"})
+_TIMES = frozenset({"@timestamp", "event.created", "event.end", "event.ingested", "event.start"})
+_NUMBERS = frozenset(
+    {
+        "clusterlog.call.status_code",
+        "clusterlog.state.backlog_bytes",
+        "clusterlog.state.backlog_events",
+        "clusterlog.state.count",
+        "clusterlog.state.first_seq",
+        "clusterlog.state.last_seq",
+        "clusterlog.state.oldest_age_s",
+        "clusterlog.websocket.close_code",
+        "event.duration",
+        "event.sequence",
+        "http.request.body.bytes",
+        "http.request.bytes",
+        "http.response.body.bytes",
+        "http.response.bytes",
+        "http.response.status_code",
+        "log.origin.file.line",
+        "process.pid",
+        "process.thread.id",
+        "url.port",
+    }
+)
+_WORDS = frozenset(
+    {
+        "clusterlog.client.request_id",
+        "clusterlog.client.trace_id",
+        "clusterlog.error.fingerprint",
+        "clusterlog.parent.span_id",
+        "clusterlog.route",
+        "clusterlog.session.hash",
+        "clusterlog.state.instance",
+        "clusterlog.state.reason",
+        "clusterlog.template",
+        "clusterlog.user.key_id",
+        "ecs.version",
+        "error.type",
+        "event.action",
+        "event.dataset",
+        "event.id",
+        "event.kind",
+        "event.outcome",
+        "event.reason",
+        "host.name",
+        "http.request.id",
+        "http.request.method",
+        "log.level",
+        "log.logger",
+        "process.entity_id",
+        "service.environment",
+        "service.name",
+        "service.node.name",
+        "span.id",
+        "trace.id",
+        "url.domain",
+        "url.full",
+        "url.path",
+        "url.scheme",
+        "user.hash",
+    }
+)
+
+KNOWN = _TEXT | _TIMES | _NUMBERS | _WORDS
+"""The fields clusterlog itself writes or knows the type of; what completion offers and near names come from."""
+
+# The objects at the top of an ECS document (Elastic Common Schema 9, field reference), and `clusterlog` beside them.
+_OBJECTS = frozenset(
+    "agent client cloud clusterlog container data_stream destination device dll dns ecs email error event faas file "
+    "gen_ai group host http labels log network observer orchestrator organization package process registry related "
+    "rule server service source span threat tls trace transaction url user user_agent volume vulnerability".split()
+)
+_LEAVES = frozenset({"@timestamp", "message", "tags"})  # the fields of ECS that stand at the top themselves
+
+
+def resolved(name: str) -> str | None:
+    """The field a name means, or ``None`` if there is no such field."""
+    name = SHORT.get(name, name)
+    if name in _LEAVES:
+        return name
+    top, dot, rest = name.partition(".")
+    if top not in _OBJECTS or not dot or not rest:
+        return None
+    if top != "labels" and not all(rest.split(".")):
+        return None  # only a caller's own keys may have dots at the ends
+    return name
+
+
+def kind_of(field: str) -> Kind:
+    """How values of a field are written and compared."""
+    if field in _TEXT:
+        return "text"
+    if field == "log.level":
+        return "level"
+    if field.startswith("labels."):
+        return "label"
+    if field in _TIMES:
+        return "time"
+    if field in _NUMBERS or field.startswith("clusterlog.metrics.") or field.endswith((".port", ".bytes", ".pid")):
+        return "number"
+    return "word"
+
+
+def is_known(field: str) -> bool:
+    """Whether the type of a field is certain, because clusterlog writes it or ECS and the mapping fix it."""
+    return field in KNOWN or field.startswith(("clusterlog.metrics.", "labels."))
+
+
+def unknown(name: str) -> str:
+    """Why a name is no field, and what may have been meant: one line."""
+    if "*" in name:
+        return f'"{name}": field names have no wildcards: name the field, as in message: time*'
+    if name in _OBJECTS:
+        example = "labels.order_id" if name == "labels" else next(iter(sorted(_inside(name))), f"{name}.name")
+        return f'"{name}" is an object: name a field in it, such as {example}'
+    near = _near(name)
+    own = name if name.startswith("labels.") else f"labels.{name}"
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f'no field "{name}": {hint}fields of your own are written {own}'
+
+
+def _inside(name: str) -> list[str]:
+    return [field for field in KNOWN if field.startswith(f"{name}.")]
+
+
+def _near(name: str) -> list[str]:
+    name = name[:80].lower()
+    by_tail = [field for field in sorted(KNOWN) if field.endswith(f".{name}") or field.replace(".", "_") == name]
+    candidates = [*SHORT, *sorted(KNOWN)]
+    tails = {field.rpartition(".")[2]: field for field in sorted(_NUMBERS | _WORDS, reverse=True)}
+    near = by_tail + get_close_matches(name, candidates, 3, 0.7)
+    near += [tails[tail] for tail in get_close_matches(name, tails, 2, 0.75)]
+    return list(dict.fromkeys(near))[:3]

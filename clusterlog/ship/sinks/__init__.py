@@ -1,0 +1,1 @@
+"""Ends of the road that cannot be asked: a file, standard output."""

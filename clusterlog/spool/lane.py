@@ -1,0 +1,100 @@
+"""One of the two files an instance appends to: the bulk lane, or the priority lane for WARNING and above."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from clusterlog.spool.segment import LANES, PRIORITY, SegmentName
+
+ROTATE_NS = 15 * 60 * 1_000_000_000
+RETRY_NS = 1_000_000_000
+"""How long a lane in trouble is left alone before the next try."""
+
+_REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_quota", errno.EROFS: "disk_read_only", errno.EIO: "disk_error"}
+FULL = frozenset({"disk_full", "disk_quota"})
+
+
+def reason_of(error: OSError) -> str:
+    """The drop reason an error of the operating system stands for."""
+    code = error.errno or 0
+    return _REASONS.get(code) or "spool_" + errno.errorcode.get(code, "error").lower()
+
+
+class Lane:
+    """The open segment of a lane and its state.
+
+    ``[since, until)`` are the wall-clock nanoseconds in which an append may go straight to the file: one comparison on
+    the hot path covers age, trouble and a clock that jumped.
+    """
+
+    __slots__ = ("born", "fd", "flags", "name", "number", "offset", "retry_at", "seed", "since", "trouble", "unsynced", "until")
+
+    def __init__(self, priority: bool) -> None:
+        self.name = LANES[priority]
+        self.flags = PRIORITY if priority else 0
+        self.number = 0
+        self.fd = -1
+        self.seed = 0
+        self.offset = 0
+        self.born = 0
+        self.since = 0
+        self.until = 0
+        self.trouble = ""
+        self.retry_at = 0
+        self.unsynced = False
+
+    def rests(self, ns: int) -> bool:
+        """Whether the lane is in trouble and it is too early to try again."""
+        return bool(self.trouble) and self.retry_at - RETRY_NS <= ns < self.retry_at
+
+    def resume(self, ns: int, segment_bytes: int) -> bool:
+        """Go on with the open segment, if there is one with room and not too old."""
+        if self.fd < 0 or self.offset >= segment_bytes or not self.born <= ns < self.born + ROTATE_NS:
+            return False
+        self.trouble, self.since, self.until = "", self.born, self.born + ROTATE_NS
+        return True
+
+    def begin(self, spool: Path, instance: str, ns: int) -> None:
+        """Open the next segment. Raises OSError; the old one stays open then."""
+        name = SegmentName(instance, self.name, self.number + 1)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(spool / str(name), flags, 0o600)
+        if self.unsynced:
+            self.sync()
+        self.shut()
+        self.fd, self.number, self.seed, self.offset = fd, name.number, name.seed, 0
+        self.trouble, self.born, self.since, self.until = "", ns, ns, ns + ROTATE_NS
+
+    def stop(self, reason: str, ns: int) -> None:
+        """Remember the trouble and leave the lane alone for a while; an open segment stays open."""
+        self.trouble, self.retry_at = reason, ns + RETRY_NS
+        self.since = self.until = 0
+
+    def cut_back(self) -> None:
+        """Take half a record away again; if even that fails, leave the segment."""
+        try:
+            os.ftruncate(self.fd, self.offset)
+        except OSError:
+            self.shut()
+
+    def sync(self) -> bool:
+        """fdatasync. After a failure the segment is left: the kernel has marked its pages clean and would lie next time."""
+        self.unsynced = False
+        try:
+            os.fdatasync(self.fd)
+        except OSError:
+            self.shut()
+            return False
+        return True
+
+    def shut(self) -> None:
+        """Close the segment."""
+        self.since = self.until = 0
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            try:
+                os.close(fd)
+            except OSError:  # nothing is left to be done about a descriptor
+                pass

@@ -1,0 +1,148 @@
+"""The file format: framed, numbered, checksummed records in append-only segments.
+
+A record is a 32-byte little-endian header and the payload. The CRC-32 is seeded with the segment's name, so a stale
+record in recycled disk blocks is never taken for a fresh one, and covers the header (its own four bytes as zero) and
+the payload.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+MAGIC = b"clog"
+VERSION = 1
+HEADER = struct.Struct("<4sBBHIIQQ")
+HEADER_SIZE = HEADER.size
+MAX_PAYLOAD = 1 << 20
+"""Bytes of one payload; a length beyond it in a file is damage, known before anything is allocated."""
+
+PRIORITY = 0b01
+STATE = 0b10
+
+LANES = ("bulk", "priority")
+_NAME = re.compile(r"([0-9a-f]{32})-(bulk|priority)-([0-9]{6,})\.seg")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """``<instance>-<lane>-<number>.seg``: whose, which lane, and the how-manieth."""
+
+    instance: str
+    lane: str
+    number: int
+
+    @classmethod
+    def parse(cls, name: str) -> SegmentName | None:
+        """Read a file name; ``None`` if it is no segment's."""
+        found = _NAME.fullmatch(name)
+        return cls(found[1], found[2], int(found[3])) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.instance}-{self.lane}-{self.number:06d}.seg"
+
+    @property
+    def seed(self) -> int:
+        """What the checksums of this segment start from."""
+        return crc32(str(self).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it lies in a segment; ``end`` is the offset behind it."""
+
+    sequence: int
+    wall_ns: int
+    flags: int
+    payload: bytes
+    offset: int
+    end: int
+
+    @property
+    def state(self) -> bool:
+        """Whether it is a state event (open, drop, close …) and not one of the application's."""
+        return bool(self.flags & STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that are no record: ``[offset, end)``. At the end of a segment they may be a record still being written."""
+
+    offset: int
+    end: int
+    tail: bool
+
+
+def frame(payload: bytes, flags: int, sequence: int, wall_ns: int, seed: int) -> bytes:
+    """Header and payload as one piece, ready for one write."""
+    size = len(payload)
+    crc = crc32(payload, crc32(HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, 0, sequence, wall_ns), seed))
+    return HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, crc, sequence, wall_ns) + payload
+
+
+def parse(data: bytes | memoryview, offset: int, seed: int, base: int = 0) -> Record | None:
+    """The record that starts at ``offset`` of ``data``, or ``None`` if none starts there whole and undamaged.
+
+    ``base`` is where ``data`` begins in its file. Headers of a later minor layout may be longer: ``header_len`` leads
+    to the payload.
+    """
+    if offset + HEADER_SIZE > len(data):
+        return None
+    magic, _, flags, header_len, size, crc, sequence, wall_ns = HEADER.unpack_from(data, offset)
+    if magic != MAGIC or not HEADER_SIZE <= header_len <= 512 or not 0 < size <= MAX_PAYLOAD or sequence == 0:
+        return None
+    start = offset + header_len
+    end = start + size
+    if end > len(data):
+        return None
+    head = bytearray(data[offset:start])
+    head[12:16] = b"\0\0\0\0"
+    if crc32(data[start:end], crc32(head, seed)) != crc:
+        return None
+    return Record(sequence, wall_ns, flags, bytes(data[start:end]), base + offset, base + end)
+
+
+def scan(path: Path, offset: int = 0, limit: int | None = None) -> Iterator[Record | Damage]:
+    """Every record of a segment from ``offset`` on, and what damage lies between them.
+
+    A damaged stretch costs only itself: the scan goes on at the next magic whose record verifies. Damage at the end
+    is marked ``tail``: on a segment whose writer lives it means "not yet". ``limit`` stops after about that many bytes.
+    """
+    name = SegmentName.parse(path.name)
+    seed = name.seed if name else 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read() if limit is None else file.read(limit + MAX_PAYLOAD + HEADER_SIZE)
+        more = limit is not None and len(data) == limit + MAX_PAYLOAD + HEADER_SIZE
+    yield from _records(data, offset, seed, limit, more)
+
+
+def _records(data: bytes, base: int, seed: int, limit: int | None, more: bool) -> Iterator[Record | Damage]:
+    position, size = 0, len(data)
+    view = memoryview(data)
+    while position < size:
+        record = parse(view, position, seed, base)
+        if record is not None:
+            yield record
+            position = record.end - base
+        else:
+            following = _resync(data, view, position + 1, seed)
+            if following < 0 and more and size - position < MAX_PAYLOAD + HEADER_SIZE:
+                return
+            end = size if following < 0 else following
+            yield Damage(base + position, base + end, tail=following < 0)
+            position = end
+        if limit is not None and position >= limit:
+            return
+
+
+def _resync(data: bytes, view: memoryview, position: int, seed: int) -> int:
+    while (position := data.find(MAGIC, position)) >= 0:
+        if parse(view, position, seed) is not None:
+            return position
+        position += 1
+    return -1

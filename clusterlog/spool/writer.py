@@ -1,0 +1,319 @@
+"""One process's end of the spool: number, frame, checksum, one write, return.
+
+No thread, no queue, no network. What can be done before the number is known is done by the caller outside the lock.
+The writer never raises an error of its own into the caller: what cannot be written is dropped, counted with its
+reason, and leaves its number behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from zlib import crc32
+
+from clusterlog.spool import liveness
+from clusterlog.spool.budget import Budget, Ledger
+from clusterlog.spool.lane import FULL, Lane, reason_of
+from clusterlog.spool.segment import HEADER, HEADER_SIZE, MAGIC, MAX_PAYLOAD, STATE, VERSION
+
+Durability = Literal["page-cache", "interval", "level", "strict"]
+Head = Callable[[int, int], bytes]
+"""(wall clock ns, sequence) → the first bytes of a document, the ones that hold its number."""
+
+SYNC_NS = 200_000_000
+ASK_SHIPPER_NS = 5_000_000_000
+_MADV_WIPEONFORK = 18
+_QUIET = FULL | {"disk_limit", "disk_low", "closed", "oversize"}
+"""Reasons that are policy, not trouble: what they drop is counted, and not printed as a last resort."""
+
+
+class Writer:
+    """Appends under the numbers of one instance; a forked child becomes an instance of its own at its first append.
+
+    ``head(instance)`` makes the numbering part of a document for an instance; ``state(action, facts)`` makes the rest
+    of a state event; ``new_instance()`` makes ids (32 hex digits); ``last_resort(payload)`` is told of every payload
+    that no file took. ``durability`` is the setting of that name: ``interval`` leaves fdatasync to the shipper while
+    ``shipper_lives()``, ``level`` syncs the priority lane at once, ``strict`` every event.
+    """
+
+    def __init__(
+        self,
+        spool: Path,
+        *,
+        head: Callable[[str], Head],
+        state: Callable[[str, Mapping[str, object]], bytes],
+        new_instance: Callable[[], str],
+        budget: Budget | None = None,
+        durability: Durability = "interval",
+        shipper_lives: Callable[[], bool] = lambda: True,
+        last_resort: Callable[[bytes], None] = lambda payload: None,
+    ) -> None:
+        self.spool = spool
+        self.budget = budget or Budget()
+        self.durability = durability
+        self._segment_bytes = self.budget.segment_bytes
+        self._make_head = head
+        self._state = state
+        self._new_instance = new_instance
+        self._shipper_lives = shipper_lives
+        self._last_resort = last_resort
+        self._page = _fork_page()
+        self._rebirths: dict[int, int] = {}
+        self.closed = False
+        self._begin_life(parent="")
+
+    def _begin_life(self, parent: str) -> None:
+        self._lock = threading.RLock()
+        self._busy = False
+        self._waiting: deque[tuple[bool, int, bytes, int]] = deque()
+        self._bulk = Lane(priority=False)
+        self._priority = Lane(priority=True)
+        self._lock_fd = -1
+        self._sync_from = self._sync_at = 0
+        self._asked_at = 0
+        self._shipper_answer = False
+        self.ledger = Ledger()
+        self.parent = parent
+        self.instance = ""
+        self.sequence = 0
+        self._page[0] = 1
+
+    def append(self, priority: bool, ns: int, rest: bytes, flags: int = 0) -> None:
+        """Write one document: ``head`` with the next number, then ``rest``. On return it is in the page cache, or counted.
+
+        ``ns`` is the wall clock of the event. Safe in signal handlers and finalisers: a call from inside another one
+        is written by the outer one before it returns.
+        """
+        if not self._page[0]:
+            self._reborn()
+        with self._lock:
+            if self._busy:
+                self._waiting.append((priority, ns, rest, flags))
+                return
+            self._busy = True
+            try:
+                self._write(self._priority if priority else self._bulk, ns, rest, flags)
+                while self._waiting:
+                    priority, ns, rest, flags = self._waiting.popleft()
+                    self._write(self._priority if priority else self._bulk, ns, rest, flags)
+            finally:
+                self._busy = False
+
+    def _write(self, lane: Lane, ns: int, rest: bytes, flags: int) -> None:
+        # The hot path: no call that is not needed, one join, one checksum over the payload, one write.
+        if not lane.since <= ns < lane.until or lane.offset >= self._segment_bytes:
+            if not self._ready(lane, ns):
+                self._refuse(lane, lane.trouble, ns, rest)
+                return
+        sequence = self.sequence + 1
+        payload = self._head(ns, sequence) + rest
+        size = len(payload)
+        if size > MAX_PAYLOAD:
+            self._refuse(lane, "oversize", ns, rest)
+            self._report_losses(ns)
+            return
+        flags |= lane.flags
+        crc = crc32(payload, crc32(HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, 0, sequence, ns), lane.seed))
+        try:
+            written = os.write(lane.fd, HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, crc, sequence, ns) + payload)
+            self.sequence = sequence
+            lane.offset += written
+        except OSError as error:
+            self._failed(lane, reason_of(error), ns, rest)
+            return
+        except BaseException:  # a signal handler raised between the write and its bookkeeping
+            self._settle(lane, sequence)
+            raise
+        if written != size + HEADER_SIZE:
+            self.sequence = sequence - 1
+            lane.offset -= written
+            lane.cut_back()
+            self._failed(lane, "disk_full", ns, rest)
+            return
+        lane.unsynced = True
+        if not self._sync_from <= ns < self._sync_at or self.durability == "strict":
+            self._sync(lane, ns)
+        elif lane.flags and self.durability == "level":
+            self._sync(lane, ns)
+
+    def _ready(self, lane: Lane, ns: int) -> bool:
+        """Make the lane writable, at the very first the instance too. If not, ``lane.trouble`` says why."""
+        if self.closed:
+            lane.stop("closed", ns)
+        elif lane.rests(ns):
+            pass
+        elif lane.resume(ns, self._segment_bytes) or self._begin_segment(lane, ns):
+            if self.ledger.pending:
+                self._report_losses(ns)
+        return not lane.trouble
+
+    def _begin_segment(self, lane: Lane, ns: int) -> bool:
+        newborn = not self.instance
+        try:
+            if newborn:
+                self._open_instance()
+            refusal = self.budget.refusal(self.spool, bool(lane.flags))
+            if refusal:
+                lane.shut()
+                lane.stop(refusal, ns)
+                return False
+            lane.begin(self.spool, self.instance, ns)
+        except OSError as error:
+            lane.stop(reason_of(error), ns)
+            return False
+        if newborn:
+            self._write_state(lane, "open", {"parent": self.parent} if self.parent else {}, ns)
+        return True
+
+    def _open_instance(self) -> None:
+        self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        instance = self._new_instance()
+        self._lock_fd = liveness.take(self.spool / f"{instance}.lock")
+        self.instance = instance
+        self._head = self._make_head(instance)
+
+    def _write_state(self, lane: Lane, action: str, facts: Mapping[str, object], ns: int) -> None:
+        self._write(lane, ns, self._state(action, {"instance": self.instance, **facts}), STATE)
+
+    def _report_losses(self, ns: int) -> None:
+        """One drop event per stretch of lost numbers; what cannot be written now stays in the ledger."""
+        losses = self.ledger.take()
+        for told, loss in enumerate(losses):
+            lost_before = self.ledger.total.total()
+            self._write_state(self._priority, "drop", loss.facts(), ns)
+            if self.ledger.total.total() != lost_before:
+                self.ledger.put_back(losses[told:])
+                return
+
+    def _refuse(self, lane: Lane, reason: str, ns: int, rest: bytes) -> None:
+        """Number and count what is not written: the number is used up, so that the loss shows as a gap."""
+        self.sequence += 1
+        self.ledger.add(reason, self.sequence, bool(lane.flags))
+        if reason not in _QUIET:
+            self._last_resort(self._make_head(self.instance or "0" * 32)(ns, self.sequence) + rest)
+
+    def _failed(self, lane: Lane, reason: str, ns: int, rest: bytes) -> None:
+        """A write did not happen: on a full disk wait in this segment, else leave it, since a fresh one may work."""
+        if reason not in FULL:
+            lane.shut()
+        lane.stop(reason, ns)
+        self._refuse(lane, reason, ns, rest)
+
+    def _settle(self, lane: Lane, sequence: int) -> None:
+        """After an interruption the file itself tells whether the record got there."""
+        try:
+            size = os.fstat(lane.fd).st_size
+        except OSError:
+            lane.shut()
+            return
+        if size > lane.offset:
+            self.sequence = sequence
+        lane.offset = size
+
+    def _sync(self, lane: Lane, ns: int) -> None:
+        """Sync inline as the mode asks; never on a running event loop's thread, unless every event was asked for."""
+        due = not self._sync_from <= ns < self._sync_at
+        if due:
+            self._sync_from, self._sync_at = ns, ns + SYNC_NS
+        mode = self.durability
+        if mode == "page-cache" or (mode != "strict" and asyncio._get_running_loop() is not None):
+            return
+        if mode == "strict" or (mode == "level" and lane.flags):
+            self._sync_lanes((lane,))
+        if due and not self._shipper_syncs(ns):
+            self._sync_lanes((self._bulk, self._priority))
+
+    def _sync_lanes(self, lanes: tuple[Lane, ...]) -> bool:
+        whole = True
+        for lane in lanes:
+            if lane.unsynced and lane.fd >= 0 and not lane.sync():
+                self.ledger.total["sync_failed"] += 1
+                whole = False
+        return whole
+
+    def _shipper_syncs(self, ns: int) -> bool:
+        if not self._asked_at <= ns < self._asked_at + ASK_SHIPPER_NS:
+            self._asked_at, self._shipper_answer = ns, self._shipper_lives()
+        return self._shipper_answer
+
+    def flush(self, timeout: float = 1.0) -> bool:
+        """fdatasync what this process has written; False if that failed or the lock was not had in ``timeout`` seconds."""
+        if not self._page[0]:
+            return True
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        try:
+            return self._sync_lanes((self._bulk, self._priority))
+        finally:
+            self._lock.release()
+
+    def close(self, ns: int, *, reopen: bool = False) -> None:
+        """Write the close event, sync, and let the lock go: the instance ends.
+
+        Later appends are counted as dropped; with ``reopen`` they become an instance of their own.
+        """
+        if not self._page[0]:
+            return
+        with self._lock:
+            if self.closed:
+                return
+            if self.instance:
+                self._end_instance(ns)
+            if reopen:
+                self._begin_life(parent=self.instance)
+            else:
+                self.closed = True
+
+    def _end_instance(self, ns: int) -> None:
+        self._busy = True
+        if self.ledger.pending:
+            self._report_losses(ns)
+        facts = {"last_seq": self.sequence + 1, "dropped": dict(self.ledger.total)}
+        self._write_state(self._bulk, "close", facts, ns)
+        self._sync_lanes((self._bulk, self._priority))
+        self._bulk.shut()
+        self._priority.shut()
+        fd, self._lock_fd = self._lock_fd, -1
+        liveness.release(self.spool / f"{self.instance}.lock", fd)
+        self._busy = False
+
+    def after_fork(self) -> None:
+        """Run first thing in a forked child: close what was inherited, begin a new life with the parent noted."""
+        parent, closed = self.instance, self.closed
+        for fd in (self._bulk.fd, self._priority.fd, self._lock_fd):
+            if fd >= 0:
+                try:
+                    os.close(fd)
+                except OSError:  # closed by the application's own clean-up
+                    continue
+        liveness.forget()
+        self._begin_life(parent)
+        self.closed = closed
+
+    def _reborn(self) -> None:
+        """A fork that ran no Python hook is noticed here; one thread makes the new life, the others wait for it."""
+        me = threading.get_ident()
+        if self._rebirths.setdefault(os.getpid(), me) == me:
+            self.after_fork()
+        while not self._page[0]:
+            time.sleep(0.0001)
+
+
+def _fork_page() -> mmap.mmap:
+    """A page the kernel zeroes in every forked child: also a fork by C code without Python's hooks is noticed.
+
+    Reading one byte costs a tenth of ``getpid``. Where the advice is unknown, the hooks alone must do.
+    """
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        page.madvise(_MADV_WIPEONFORK)
+    except (OSError, ValueError):
+        pass
+    return page

@@ -1,0 +1,239 @@
+"""The one place that wires the rooms together: start, stop, flush, and what happens after a fork.
+
+The road is context → record → encode → spool; here the encoder and the spool are put behind the record's one slot.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusterlog.context import crossing, ids, request
+from clusterlog.encode.ecs import Encoder, Origin
+from clusterlog.encode.identity import IdentityHash
+from clusterlog.errors import ClusterlogWarning
+from clusterlog.record import capture
+from clusterlog.record.redact import Redactor
+from clusterlog.record.slot import slot
+from clusterlog.record.stdlib import RecordHandler
+from clusterlog.settings import Settings, load
+from clusterlog.spool import filesystem, liveness
+from clusterlog.spool.budget import Budget
+from clusterlog.spool.stderr import StderrWriter, complain
+from clusterlog.spool.writer import Writer
+
+_PRIORITY = logging.WARNING
+
+
+class SpoolRoad:
+    """The road of this process: whatever leaves the slot is encoded, numbered and written before the call returns."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        home = settings.home_path
+        self.encoder = Encoder(
+            Origin(settings.service, settings.node, settings.environment, socket.gethostname()),
+            redactor=Redactor(settings.redact),
+            metrics=frozenset(settings.metrics),
+            identity_hash=IdentityHash(settings.user_key or home / "user.key"),
+        )
+        self.writer = _writer(settings, self.encoder)
+        self._append = self.writer.append
+
+    def line(
+        self,
+        level: int,
+        logger: str,
+        event: Any,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        failure: BaseException | None = None,
+        stack: str | None = None,
+        wall_ns: int = 0,
+    ) -> None:
+        """A log line; see ``record.slot.Road``."""
+        rest = self.encoder.line(level, logger, event, args, fields, failure, stack)
+        self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+
+    def document(
+        self,
+        dataset: str,
+        level: int,
+        logger: str,
+        message: str,
+        body: Mapping[str, Any],
+        *,
+        labels: Mapping[str, Any] | None = None,
+        failure: BaseException | None = None,
+        scope: Any = None,
+        wall_ns: int = 0,
+    ) -> None:
+        """An access, call or span event; see ``record.slot.Road``."""
+        rest = self.encoder.document(dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope)
+        self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+
+
+def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
+    home = settings.home_path
+    refusal = filesystem.unsuitable(home)
+    if refusal:
+        warnings.warn(f"{refusal}: events go to stderr as JSON", ClusterlogWarning, stacklevel=4)
+        return StderrWriter(encoder.head, ids.new_entity_id)
+    return Writer(
+        home / "spool",
+        head=encoder.head,
+        state=encoder.state,
+        new_instance=ids.new_entity_id,
+        budget=Budget(settings.disk_limit),
+        durability=settings.durability,  # type: ignore[arg-type]
+        shipper_lives=lambda: liveness.holder(home / "run" / "ship.lock") != 0,
+        last_resort=complain,
+    )
+
+
+class Handler(RecordHandler):
+    """``logging.Handler`` for a hand-written configuration; opens the road by itself where ``start()`` was not called.
+
+    Arguments are settings, as for ``start``: ``{"class": "clusterlog.Handler", "service": "shop"}``.
+    """
+
+    def __init__(self, level: int | str = logging.NOTSET, **settings: Any) -> None:
+        super().__init__(level)
+        _open_road(settings)
+
+
+class _Started:
+    """What ``start`` changed, so that ``stop`` can put it back."""
+
+    def __init__(self) -> None:
+        self.handler: Handler | None = None
+        self.root_level = logging.NOTSET
+        self.debug_levels: dict[str, int] = {}
+        self.structlog_configured = False
+
+
+_road: SpoolRoad | None = None
+_started: _Started | None = None
+
+
+def start(service: str | None = None, /, **settings: Any) -> None:
+    """Log to the spool from here on: root level and handler, structlog unless the application configured it itself.
+
+    Idempotent; arguments are settings. Raises SettingError for a setting that does not exist or cannot be read.
+    """
+    global _started
+    if _started is not None:
+        return
+    road = _open_road(settings if service is None else {"service": service, **settings})
+    done = _Started()
+    root = logging.getLogger()
+    done.root_level = root.level
+    root.setLevel(road.settings.level)
+    if not any(isinstance(handler, RecordHandler) for handler in root.handlers):
+        done.handler = Handler()
+        root.addHandler(done.handler)
+    for name in road.settings.debug:
+        logger = logging.getLogger(name)
+        done.debug_levels[name] = logger.level
+        logger.setLevel(logging.DEBUG)
+    done.structlog_configured = _configure_structlog()
+    crossing.install()
+    capture.install()
+    _started = done
+
+
+def stop() -> None:
+    """Undo all that ``start`` did and end this process's instance with a close event. Idempotent."""
+    global _started, _road
+    done, _started = _started, None
+    if done is not None:
+        capture.remove()
+        crossing.remove()
+        root = logging.getLogger()
+        if done.handler is not None:
+            root.removeHandler(done.handler)
+        root.setLevel(done.root_level)
+        for name, level in done.debug_levels.items():
+            logging.getLogger(name).setLevel(level)
+        if done.structlog_configured:
+            import structlog
+
+            structlog.reset_defaults()
+    road, _road = _road, None
+    slot.road = None
+    request.renderer = None
+    if road is not None:
+        road.writer.close(time.time_ns())
+
+
+def flush(timeout: float = 1.0) -> bool:
+    """fdatasync this process's events; False if that failed. ``timeout`` in seconds bounds only the wait for the lock."""
+    return _road is None or _road.writer.flush(timeout)
+
+
+def dropped() -> dict[str, int]:
+    """What this process could not keep, by reason; empty when nothing was lost."""
+    lost: Counter[str] = Counter()
+    if _road is not None:
+        lost.update(_road.writer.ledger.total)
+    if request.late_annotations:
+        lost["late_annotation"] = request.late_annotations
+    return dict(lost)
+
+
+def settings_in_force() -> Settings | None:
+    """The settings the road was opened with, or ``None`` while there is no road."""
+    return None if _road is None else _road.settings
+
+
+def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
+    global _road
+    if _road is None:
+        settings = load(arguments)
+        _road = SpoolRoad(settings)
+        request.linger = settings.linger
+        request.renderer = _road.encoder.render
+        slot.road = _road
+    return _road
+
+
+def _configure_structlog() -> bool:
+    import structlog
+
+    if structlog.is_configured():
+        return False
+    from clusterlog.record.logger import BoundLogger
+
+    structlog.configure(
+        processors=[],
+        wrapper_class=BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    return True
+
+
+def _after_fork_in_child() -> None:
+    if _road is not None:
+        _road.writer.after_fork()
+    request.leave()
+
+
+def _at_exit() -> None:
+    # The road stays open: what other exit handlers say afterwards becomes a short instance of its own.
+    if _road is not None:
+        _road.writer.close(time.time_ns(), reopen=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

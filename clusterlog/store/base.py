@@ -1,0 +1,74 @@
+"""What the shipper hands over, what it gets back, and the two protocols of the far end: sink and store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from clusterlog.store.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way: the final JSON bytes and what is needed to judge its fate.
+
+    ``id`` is the document id (``event.id``); ``instance`` and ``sequence`` name its place in the spool; ``priority``
+    is the lane (WARNING and above).
+    """
+
+    id: str
+    instance: str
+    sequence: int
+    body: bytes
+    priority: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery.
+
+    ``stored``: safe at the far end. ``duplicate``: it was there before, counts as safe. ``refused``: it will never be
+    taken as it is; ``reason`` says why, and the event is kept aside. ``retry``: not now.
+    """
+
+    status: Literal["stored", "duplicate", "refused", "retry"]
+    reason: str = ""
+
+
+STORED = Outcome("stored")
+DUPLICATE = Outcome("duplicate")
+
+
+class Sink(Protocol):
+    """Takes batches of events for good."""
+
+    def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
+        """One outcome per delivery, in the same order. Raises ``StoreUnavailable`` when none of it was judged."""
+
+    def flush(self) -> None:
+        """Everything delivered so far is as safe and as findable as the sink can make it when this returns."""
+
+    def close(self) -> None:
+        """Flush and let go. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One event found: ``body`` is the document byte for byte, ``key`` its place in the order (time ns, event id)."""
+
+    key: tuple[int, str]
+    body: bytes
+
+
+class Store(Protocol):
+    """Answers queries. Readers of equal ``event.id`` see one event."""
+
+    def find(self, query: Query) -> Iterator[Found]:
+        """The events that match, in the query's order, lazily."""
+
+    def count(self, query: Query) -> int:
+        """How many events match; ``limit``, ``order`` and ``after`` do not count."""
+
+    def close(self) -> None:
+        """Let go. Idempotent."""
