@@ -1,0 +1,40 @@
+"""What every test of clusterlog stands on: an empty working directory, no settings from outside, patient Hypothesis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# Two shared cores make single examples slow at random; a deadline would fail what is right.
+hypothesis.settings.register_profile("clusterlog", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("clusterlog")
+
+_SETTINGS_FROM_OUTSIDE = ("CLUSTERLOG_", "OTEL_", "STATE_DIRECTORY", "XDG_STATE_HOME", "NO_COLOR", "FORCE_COLOR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The whole run works in an empty directory and without the settings of whoever started it.
+
+    The default home is looked for upward from the working directory, so that from the work tree a test would find the
+    one somebody has played with.
+    """
+    directory = tmp_path_factory.mktemp("elsewhere")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_SETTINGS_FROM_OUTSIDE):
+                patch.delenv(name)
+        patch.chdir(directory)
+        yield directory
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing(_elsewhere: Path) -> Iterator[None]:
+    """No test leaves a file in the working directory: what needs a home is given one."""
+    yield
+    left = os.listdir(_elsewhere)
+    assert not left, f"left in the working directory: {', '.join(left)}"
