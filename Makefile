@@ -8,7 +8,7 @@ SETUP := $(VENV)/setup.stamp
 
 # What makes the virtual environment: the first of these that is Python 3.11 or newer.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 /usr/bin/python3; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
 PIP_TOOLS := pip-tools==7.6.2
@@ -48,19 +48,23 @@ clean: ## Remove .venv and everything the tools left
 	rm -rf $(VENV) build dist .clusterlog .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A module missing here is a Debian package missing there: ensurepip is in python3-venv.
+# Debian keeps ensurepip, without which there are no virtual environments, in a package of its own.
 MEND := apt-get install -y python3-venv
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "clusterlog needs Python 3.11 or newer: $(MEND), or make PYTHON=..." >&2; exit 2; }
 	@python="$(PYTHON)"; \
-	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "$$python cannot make virtual environments; what mends it: $(MEND)" >&2; \
-		test "$$(id -u)" = 0 || exit 2; \
-		apt-get update && $(MEND) || exit 2; \
+	if ! "$${python:-false}" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$${python:-this machine} cannot make virtual environments; what mends it, as root: $(MEND)" >&2; \
+		[ "$$(id -u)" = 0 ] || exit 2; \
+		export DEBIAN_FRONTEND=noninteractive; apt-get update; $(MEND); \
 		python=/usr/bin/python3; \
 	fi; \
-	echo "$$python -m venv $(VENV)"; $$python -m venv --clear $(VENV)
+	if ! "$$python" -c '$(NEW_ENOUGH)'; then \
+		echo "clusterlog needs Python 3.11 or newer, and $$python is older: make PYTHON=... says which one to take" >&2; \
+		exit 2; \
+	fi; \
+	echo "$$python -m venv $(VENV)"; "$$python" -m venv --clear $(VENV)
 
 $(SETUP): requirements/dev.txt pyproject.toml $(BIN)/python
 	$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
