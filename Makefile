@@ -53,7 +53,7 @@ MEND := apt-get install -y python3-venv
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 $(BIN)/python:
-	@python="$(PYTHON)"; \
+	@python="$(PYTHON)"; [ -z "$$python" ] || "$$python" -c ''; \
 	if ! "$${python:-false}" -c 'import ensurepip, venv' 2>/dev/null; then \
 		echo "$${python:-this machine} cannot make virtual environments; what mends it, as root: $(MEND)" >&2; \
 		[ "$$(id -u)" = 0 ] || exit 2; \
