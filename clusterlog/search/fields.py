@@ -91,11 +91,12 @@ KNOWN = _TEXT | _TIMES | _NUMBERS | _WORDS
 """The fields clusterlog itself writes or knows the type of; what completion offers and near names come from."""
 
 # The objects at the top of an ECS document (Elastic Common Schema 9, field reference), and `clusterlog` beside them.
-_OBJECTS = frozenset(
-    "agent client cloud clusterlog container data_stream destination device dll dns ecs email error event faas file "
-    "gen_ai group host http labels log network observer orchestrator organization package process registry related "
-    "rule server service source span threat tls trace transaction url user user_agent volume vulnerability".split()
-)
+_TOP = """
+agent client cloud clusterlog container data_stream destination device dll dns ecs email error event faas file gen_ai
+group host http labels log network observer orchestrator organization package process registry related rule server
+service source span threat tls trace transaction url user user_agent volume vulnerability
+"""
+_OBJECTS = frozenset(_TOP.split())
 _LEAVES = frozenset({"@timestamp", "message", "tags"})  # the fields of ECS that stand at the top themselves
 
 
@@ -137,23 +138,31 @@ def unknown(name: str) -> str:
     if "*" in name:
         return f'"{name}": field names have no wildcards: name the field, as in message: time*'
     if name in _OBJECTS:
-        example = "labels.order_id" if name == "labels" else next(iter(sorted(_inside(name))), f"{name}.name")
-        return f'"{name}" is an object: name a field in it, such as {example}'
+        return f'"{name}" is an object: name a field in it, such as {_example(name)}'
     near = _near(name)
     own = name if name.startswith("labels.") else f"labels.{name}"
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f'no field "{name}": {hint}fields of your own are written {own}'
 
 
-def _inside(name: str) -> list[str]:
-    return [field for field in KNOWN if field.startswith(f"{name}.")]
+def _example(name: str) -> str:
+    if name == "labels":
+        return "labels.order_id"
+    inside = [field for group in (_WORDS, _NUMBERS) for field in sorted(group) if field.startswith(f"{name}.")]
+    return inside[0] if inside else f"{name}.name"
 
 
 def _near(name: str) -> list[str]:
+    """At most three: fields that end in the name, then names that are written alike."""
     name = name[:80].lower()
-    by_tail = [field for field in sorted(KNOWN) if field.endswith(f".{name}") or field.replace(".", "_") == name]
-    candidates = [*SHORT, *sorted(KNOWN)]
-    tails = {field.rpartition(".")[2]: field for field in sorted(_NUMBERS | _WORDS, reverse=True)}
-    near = by_tail + get_close_matches(name, candidates, 3, 0.7)
-    near += [tails[tail] for tail in get_close_matches(name, tails, 2, 0.75)]
+    known = sorted(KNOWN, key=lambda field: (field.startswith("clusterlog."), field))
+    tails = {field: _squeezed(field.rpartition(".")[2]) for field in known}
+    near = [field for field in known if field.endswith(f".{name}") or tails[field] == _squeezed(name)]
+    near += get_close_matches(name, [*SHORT, *known], 3, 0.75)
+    alike = get_close_matches(_squeezed(name), set(tails.values()), 1, 0.8)
+    near += [field for field in known if tails[field] in alike]
     return list(dict.fromkeys(near))[:3]
+
+
+def _squeezed(name: str) -> str:
+    return name.replace("_", "").replace("-", "").replace(".", "")

@@ -48,7 +48,7 @@ def day(text: str) -> tuple[int, int] | None:
 
 
 def rfc3339(ns: int) -> str:
-    """A time in UTC with nine digits, as ``@timestamp`` is written. Raises ``OverflowError`` outside years 1 to 9999."""
+    """A time as ``@timestamp`` is written: UTC, nine digits. Raises ``OverflowError`` outside the years 1 to 9999."""
     seconds, rest = divmod(ns, SECOND)
     return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]}.{rest:09d}Z"
 
@@ -68,8 +68,8 @@ def parse_time(text: str, now_ns: int) -> int:
     found = _RFC3339.fullmatch(given)
     ns = whole_day[0] if whole_day else _nanoseconds(found) if found else None
     if ns is None or not 0 <= ns <= _LATEST:
-        shown = ascii(text if len(text) <= 40 else f"{text[:37]}...")
-        raise SettingError(f"{shown} is not a time: write {FORMS}")
+        shown = ascii(text)
+        raise SettingError(f"{shown if len(shown) <= 60 else f'{shown[:57]}...'} is not a time: write {FORMS}")
     return ns
 
 

@@ -1,9 +1,9 @@
-r"""The query language: a subset of KQL, read into a query as data and written back.
+r"""The query language: a subset of KQL, read into a query as data.
 
 The subset is Kibana's language without nested queries and without wildcards in field names, so that text can be pasted
 both ways: ``field: value``, ``field: (a or not b)``, ``field: *`` (exists), ``field >= 5``, ``"a phrase"``, ``time*``,
-bare words (on the text fields), ``and``, ``or``, ``not`` in any case, parentheses, and the escapes ``\t \r \n \uXXXX``,
-``\`` before any of ``\ ( ) : < > " * { }`` and before ``and``, ``or``, ``not``. Several words are one value, as in Kibana.
+bare words (on the text fields), ``and``, ``or``, ``not`` in any case, and parentheses. Several words are one value, as
+in Kibana. Escapes are ``\t \r \n \uXXXX`` and ``\`` before any of ``\ ( ) : < > " * { }`` and ``and``, ``or``, ``not``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from clusterlog.errors import MissingExtra, QueryError
 from clusterlog.search import fields, instant
@@ -98,7 +98,7 @@ def _tree(text: str) -> Tree[Token]:
             if depth > DEEPEST:
                 raise QueryError(f"parentheses are nested deeper than {DEEPEST}: take some away", text, _start(token))
             read.append(token)
-        tree: Tree[Token] = state.feed_eof(read[-1])
+        tree: Tree[Token] = state.feed_eof(read[-1])  # type: ignore[no-untyped-call]
     except UnexpectedInput as trouble:
         _refuse(text, read, trouble)
     return tree
@@ -113,26 +113,25 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", lexer="basic", maybe_placeholders=False)
 
 
-# -- what is wrong ---------------------------------------------------------------------------------------------------
-
-
 def _refuse(text: str, read: Sequence[Token], trouble: UnexpectedInput) -> NoReturn:
     """Raise a ``QueryError`` that says where reading stopped and what could have stood there."""
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     if isinstance(trouble, UnexpectedCharacters):
-        _refuse_character(text, trouble.pos_in_stream)
+        where: Any = trouble.pos_in_stream  # lark declares it as None and sets a number
+        _refuse_character(text, where)
     assert isinstance(trouble, UnexpectedToken)
-    token, expected = trouble.token, set(trouble.expected)
+    token = trouble.token
+    wanted = _accepted_after(read if token.type == "$END" else read[:-1])
     if token.type == "$END":
-        raise QueryError(f"the query ends where {_wanted(expected)} is expected", text, len(text.rstrip()))
-    before = read[-1] if read else None
-    if token.type in ("_COLON", "COMPARE") and "_AND" in expected and before is not None:
+        raise QueryError(f"the query ends where {_words(wanted)} is expected", text, len(text.rstrip()))
+    before = read[-2] if len(read) > 1 else token
+    if token.type in ("_COLON", "COMPARE") and "_AND" in wanted:
         message = f'put "and" or "or" before {_cut(before)}, or quotes around a value that contains "{token}"'
         raise QueryError(message, text, _start(before), _end(before) - _start(before))
-    if token.type == "COMPARE" and before is not None and before.type == "_COLON":
-        raise QueryError(f"leave out the colon: a range is written field {token} 5", text, _start(before), 2)
-    message = f"expected {_wanted(expected)}, found {_cut(token)}"
+    if token.type == "COMPARE" and before.type == "_COLON":
+        raise QueryError(f"leave out the colon: a range is written field {token} 5", text, _start(before))
+    message = f"expected {_words(wanted)}, found {_cut(token)}"
     raise QueryError(message, text, _start(token), _end(token) - _start(token))
 
 
@@ -141,22 +140,32 @@ def _refuse_character(text: str, position: int) -> NoReturn:
     if character == '"':
         raise QueryError("the quote that begins here has no end", text, position, len(text) - position)
     if character == "\\":
-        after = ascii(text[position + 1 : position + 2])
+        after = ascii(text[position + 1]) if position + 1 < len(text) else "the end"
         raise QueryError(rf"a backslash before {after} means nothing: write \\ for a backslash", text, position, 2)
     raise QueryError(rf"nested queries are not understood: write \{character} for the character", text, position)
 
 
-def _wanted(expected: set[str]) -> str:
-    """What may stand at a place, in words, from the terminals the parser would take there."""
+def _accepted_after(read: Sequence[Token]) -> set[str]:
+    """The terminals that may follow. Read again, because the parser that refused a token has moved on meanwhile."""
+    state = _parser().parse_interactive("")
+    for token in read:
+        state.feed_token(token)
+    accepted: set[str] = state.accepts()  # type: ignore[no-untyped-call]
+    return accepted
+
+
+def _words(wanted: set[str]) -> str:
+    """What may stand at a place, for people, from the terminals the parser takes there."""
     words = []
-    if "WORD" in expected or "QUOTED" in expected:
-        words.append("a condition" if "_NOT" in expected else "a value")
-    if "_AND" in expected:
+    if "WORD" in wanted and "_AND" not in wanted:
+        words.append("a condition" if "_NOT" in wanted else 'a value or "("' if "_OPEN" in wanted else "a value")
+    if "_AND" in wanted:
         words.append('"and", "or"')
-    words += ['"("'] * (not words and "_OPEN" in expected) + ['")"'] * ("_CLOSE" in expected)
-    if "$END" in expected:
+    if "_CLOSE" in wanted:
+        words.append('")"')
+    if "$END" in wanted:
         words.append("the end")
-    return " or ".join(words) or "something else"
+    return " or ".join(words)
 
 
 def _cut(token: Token) -> str:
@@ -170,9 +179,6 @@ def _start(token: Token) -> int:
 
 def _end(token: Token) -> int:
     return token.end_pos or 0
-
-
-# -- from the tree to the query --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,7 @@ class _Reading:
     def node(self, tree: Tree[Token]) -> Node:
         match tree.data:
             case "matches":
-                return self.matches(tree.children[0], tree.children[1])
+                return self.matches(*tree.children)
             case "compares":
                 return self.compares(tree)
             case "bare":
@@ -285,8 +291,6 @@ class _Reading:
     def refuse(self, message: str, at: _Literal) -> NoReturn:
         raise QueryError(message, self.query, at.start, max(1, at.end - at.start))
 
-    # -- conditions
-
     def matching(self, field: str | None, words: list[_Literal]) -> Node:
         """``field: words``; ``field=None`` for words that stand alone."""
         if len(words) == 1 and words[0].pieces == ("", ""):
@@ -321,10 +325,10 @@ class _Reading:
     def number(self, field: str, at: _Literal) -> int | float:
         if at.wild:
             self.refuse(f"{field} is a number: write a range, such as {field} >= 500, or * for any", at)
-        number = _number(at.text)
-        if number is None:
+        value = number(at.text)
+        if value is None:
             self.refuse(f"{field} is a number of at most 64 bits: one number is expected here", at)
-        return number
+        return value
 
     def at_time(self, field: str, at: _Literal) -> Node:
         if not at.wild and (whole_day := instant.day(at.text)) is not None:
@@ -364,8 +368,8 @@ class _Reading:
             return self.number(field, at)
         if kind == "time":
             return self.time(field, at, last=operator in (">", "<="))
-        number = None if at.quoted or fields.is_known(field) else _number(at.text)
-        return at.text if number is None else number
+        value = None if at.quoted or fields.is_known(field) else number(at.text)
+        return at.text if value is None else value
 
     def metric(self, field: str, at: _Literal) -> str:
         name = field.removeprefix("labels.")
@@ -384,22 +388,17 @@ def _one(words: list[_Literal]) -> _Literal:
 
 
 def _ranged(field: str, operator: str, value: Value) -> Range:
-    match operator:
-        case ">":
-            return Range(field, gt=value)
-        case ">=":
-            return Range(field, gte=value)
-        case "<":
-            return Range(field, lt=value)
-    return Range(field, lte=value)
+    bound: dict[str, Value] = {_BOUNDS[operator]: value}
+    return Range(field, **bound)
 
 
-def _number(text: str) -> int | float | None:
+def number(text: str) -> int | float | None:
+    """The number a text writes, within 64 bits and finite; else ``None``."""
     found = _NUMBER.fullmatch(text)
     if found is None or len(text) > 400:
         return None
     if found[1] is None and found[2] is None:
         whole = int(text)
         return whole if -(1 << 63) <= whole < 1 << 64 else None
-    number = float(text)
-    return number if math.isfinite(number) else None
+    value = float(text)
+    return value if math.isfinite(value) else None
