@@ -68,3 +68,26 @@ def forget() -> None:
 
 def _key(path: Path) -> str:
     return os.path.realpath(path)
+
+
+def hold(path: Path) -> int:
+    """Lock ``path``, made if it is not there, and return its descriptor; -1 while another process holds it.
+
+    For locks that stay at their place when they are let go. Raises OSError when the file cannot be opened.
+    """
+    if _key(path) in HELD:
+        return -1
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return -1
+    HELD.add(_key(path))
+    return fd
+
+
+def let_go(path: Path, fd: int) -> None:
+    """Unlock what ``hold`` locked; the file stays."""
+    HELD.discard(_key(path))
+    os.close(fd)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterlog.spool import liveness
-from clusterlog.spool.segment import LANES, Damage, Record, SegmentName, scan
+from clusterlog.spool.segment import HEADER_SIZE, LANES, MAX_PAYLOAD, Damage, Record, SegmentName, scan
 
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The files of one instance as they lay in the directory at one moment.
+    """The files of one instance as they lay in the directory at one moment, with their sizes in bytes.
 
     ``pid`` is that of its living writer, 0 if it is dead (-1: alive in another pid namespace).
     """
 
     id: str
     pid: int
-    segments: tuple[SegmentName, ...]
+    segments: Mapping[SegmentName, int]
 
     @property
     def alive(self) -> bool:
@@ -37,23 +37,32 @@ class Instance:
 def instances(spool: Path) -> list[Instance]:
     """Every instance of a spool, oldest first. An absent directory holds none.
 
-    Liveness is asked before the files are listed: what is dead here will not grow any more.
+    Liveness is asked before the files are listed: what is dead here will not grow any more, and what has a successor
+    in its lane will not either.
     """
     try:
         before = os.listdir(spool)
     except FileNotFoundError:
         return []
     alive = {name[:-5]: liveness.holder(spool / name) for name in before if name.endswith(".lock") and name[0] != "."}
-    segments: dict[str, list[SegmentName]] = {instance: [] for instance in alive}
-    for name in os.listdir(spool):
-        segment = SegmentName.parse(name)
-        if segment is None:
-            continue
-        if segment.instance not in segments:
-            segments[segment.instance] = []
-            alive[segment.instance] = liveness.holder(spool / f"{segment.instance}.lock")
-        segments[segment.instance].append(segment)
-    return [Instance(each, alive[each], tuple(sorted(segments[each]))) for each in sorted(segments)]
+    found: dict[str, dict[SegmentName, int]] = {instance: {} for instance in alive}
+    with os.scandir(spool) as entries:
+        for entry in entries:
+            name = SegmentName.parse(entry.name)
+            if name is None:
+                continue
+            if name.instance not in found:
+                # Made since, or its writer has said good-bye and taken its lock away.
+                alive[name.instance] = liveness.holder(spool / f"{name.instance}.lock")
+            found.setdefault(name.instance, {})[name] = _size(entry)
+    return [Instance(each, alive[each], dict(sorted(found[each].items()))) for each in sorted(found)]
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:  # delivered and removed meanwhile
+        return 0
 
 
 @dataclass(slots=True)
@@ -70,35 +79,41 @@ class LaneReader:
     """Segments read to their final end, oldest first; whoever deletes them takes them from here."""
 
     def read(self, snapshot: Instance, max_bytes: int = CHUNK) -> list[Record]:
-        """The next records, about ``max_bytes`` of them; empty when there is nothing (yet)."""
+        """The next records, at least one and about ``max_bytes`` of them; empty when ``snapshot`` holds no more."""
         records: list[Record] = []
         names = [name for name in snapshot.lane(self.lane) if name.number >= self.number]
-        taken = 0
-        for position, name in enumerate(names):
-            final = position + 1 < len(names) or not snapshot.alive
+        left = max_bytes
+        for name in names:
             if name.number != self.number:
                 self.number, self.offset = name.number, 0
-            taken += self._read_segment(name, final, max_bytes - taken, records)
-            if taken >= max_bytes or not final:
+            size = snapshot.segments[name]
+            final = name is not names[-1] or not snapshot.alive
+            if self.offset < size:
+                before = self.offset
+                self._read_segment(name, size, left, final, records)
+                left -= self.offset - before
+            if self.offset < size or left <= 0 or not final:
                 break
-            if self.offset >= (self.spool / str(name)).stat().st_size and name not in self.finished:
+            if name not in self.finished:
                 self.finished.append(name)
         return records
 
-    def _read_segment(self, name: SegmentName, final: bool, max_bytes: int, into: list[Record]) -> int:
-        start = self.offset
+    def _read_segment(self, name: SegmentName, size: int, left: int, final: bool, into: list[Record]) -> None:
+        until = min(size, self.offset + max(left, MAX_PAYLOAD + HEADER_SIZE))
         try:
-            for item in scan(self.spool / str(name), self.offset, max_bytes):
-                if isinstance(item, Damage):
-                    if item.tail and not final:
-                        break
-                    self.damaged += item.end - item.offset
-                else:
+            for item in scan(self.spool / str(name), self.offset, until):
+                if isinstance(item, Record):
                     into.append(item)
+                elif item.tail and (until < size or not final):
+                    if until < size and item.offset == self.offset:  # more damage than a whole chunk
+                        self.damaged += MAX_PAYLOAD
+                        self.offset += MAX_PAYLOAD
+                    return
+                else:
+                    self.damaged += item.end - item.offset
                 self.offset = item.end
-        except FileNotFoundError:  # removed by its owner's clean-up
-            return 0
-        return self.offset - start
+        except FileNotFoundError:  # removed by somebody's clean-up: there is no more of it
+            self.offset = size
 
 
 def records(spool: Path, instance: Instance) -> Iterator[tuple[SegmentName, Record | Damage]]:

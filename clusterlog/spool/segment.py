@@ -106,38 +106,28 @@ def parse(data: bytes | memoryview, offset: int, seed: int, base: int = 0) -> Re
     return Record(sequence, wall_ns, flags, bytes(data[start:end]), base + offset, base + end)
 
 
-def scan(path: Path, offset: int = 0, limit: int | None = None) -> Iterator[Record | Damage]:
-    """Every record of a segment from ``offset`` on, and what damage lies between them.
+def scan(path: Path, offset: int = 0, until: int | None = None) -> Iterator[Record | Damage]:
+    """Every record of a segment between ``offset`` and ``until`` (its end), and what damage lies between them.
 
-    A damaged stretch costs only itself: the scan goes on at the next magic whose record verifies. Damage at the end
-    is marked ``tail``: on a segment whose writer lives it means "not yet". ``limit`` stops after about that many bytes.
+    A damaged stretch costs only itself: the scan goes on at the next magic whose record verifies. Damage that reaches
+    the end is marked ``tail``: on a segment whose writer lives it means "not yet".
     """
     name = SegmentName.parse(path.name)
     seed = name.seed if name else 0
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read() if limit is None else file.read(limit + MAX_PAYLOAD + HEADER_SIZE)
-        more = limit is not None and len(data) == limit + MAX_PAYLOAD + HEADER_SIZE
-    yield from _records(data, offset, seed, limit, more)
-
-
-def _records(data: bytes, base: int, seed: int, limit: int | None, more: bool) -> Iterator[Record | Damage]:
-    position, size = 0, len(data)
-    view = memoryview(data)
+        data = file.read() if until is None else file.read(max(0, until - offset))
+    position, size, view = 0, len(data), memoryview(data)
     while position < size:
-        record = parse(view, position, seed, base)
+        record = parse(view, position, seed, offset)
         if record is not None:
             yield record
-            position = record.end - base
-        else:
-            following = _resync(data, view, position + 1, seed)
-            if following < 0 and more and size - position < MAX_PAYLOAD + HEADER_SIZE:
-                return
-            end = size if following < 0 else following
-            yield Damage(base + position, base + end, tail=following < 0)
-            position = end
-        if limit is not None and position >= limit:
-            return
+            position = record.end - offset
+            continue
+        following = _resync(data, view, position + 1, seed)
+        end = size if following < 0 else following
+        yield Damage(offset + position, offset + end, tail=following < 0)
+        position = end
 
 
 def _resync(data: bytes, view: memoryview, position: int, seed: int) -> int:

@@ -1,1 +1,42 @@
-"""Ends of the road that cannot be asked: a file, standard output."""
+"""Ends of the road: chosen by the setting ``sink``, or else the store.
+
+A file and standard output cannot be asked for what they hold; a store can.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clusterlog.errors import SettingError
+from clusterlog.settings import Settings
+from clusterlog.ship.batch import Limits
+from clusterlog.store.base import Sink
+
+_LARGE = Limits(events=5000, bytes=8 << 20)
+"""For ends on this machine, where a batch costs a sync and no memory of anybody else's."""
+
+
+def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
+    """The sink of a home, its name for people and the batches it likes.
+
+    Raises SettingError for a URL that names none, StoreUnavailable where it cannot be opened, MissingExtra where its
+    library is not installed.
+    """
+    url = settings.sink or settings.store
+    scheme, _, rest = url.partition(":")
+    if scheme == "file":
+        from clusterlog.ship.sinks.file import FileSink
+
+        if not rest.strip("/"):
+            raise SettingError("sink = 'file:' names no file: write file:PATH")
+        return FileSink(Path(rest.removeprefix("//"))), url, _LARGE
+    if scheme == "stdout":
+        from clusterlog.ship.sinks.file import StandardOutput
+
+        return StandardOutput(), url, _LARGE
+    if not url:
+        from clusterlog.store.embedded import EmbeddedStore
+
+        path = settings.home_path / "store"
+        return EmbeddedStore.open(path, "write"), str(path), _LARGE
+    raise SettingError(f"{url!r} is no sink this version can ship to: use file:PATH, stdout: or the embedded store")

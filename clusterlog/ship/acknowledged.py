@@ -1,0 +1,126 @@
+"""What the far end has: an interval set of sequence numbers per instance, and its durable form.
+
+An interval set and never a maximum: lanes are shipped out of order. Losing the file costs only re-sending, since the
+far end knows the ids; so it is replaced whole, at most once a second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class IntervalSet:
+    """A set of positive integers as sorted, disjoint, non-touching closed ranges."""
+
+    __slots__ = ("_firsts", "_lasts")
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        for first, last in ranges:
+            self.add(first, last)
+
+    def add(self, first: int, last: int | None = None) -> None:
+        """Add ``first`` to ``last`` (or the one number)."""
+        last = first if last is None else last
+        firsts, lasts = self._firsts, self._lasts
+        if lasts and lasts[-1] < first <= lasts[-1] + 1:  # in order, as nearly always
+            lasts[-1] = last
+            return
+        low = bisect_right(lasts, first - 2)  # the first range that touches or lies behind
+        high = bisect_right(firsts, last + 1)
+        if low < high:
+            first, last = min(first, firsts[low]), max(last, lasts[high - 1])
+        firsts[low:high] = [first]
+        lasts[low:high] = [last]
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._firsts, number) - 1
+        return at >= 0 and number <= self._lasts[at]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(zip(self._firsts, self._lasts, strict=True))
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IntervalSet) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(slots=True)
+class Acknowledged:
+    """All instances' interval sets, and the totals since the home was made."""
+
+    path: Path
+    instances: dict[str, IntervalSet] = field(default_factory=dict)
+    totals: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    ended: set[str] = field(default_factory=set)
+    """Dead instances whose end has been told, so that a second shipper does not tell it again."""
+
+    @classmethod
+    def load(cls, home: Path) -> Acknowledged:
+        """Read ``run/acknowledged.json``; an absent or damaged file is an empty one, and everything is sent again."""
+        found = cls(home / "run" / "acknowledged.json")
+        try:
+            told: Any = json.loads(found.path.read_bytes())
+            found.instances = {name: IntervalSet(map(tuple, ranges)) for name, ranges in told["instances"].items()}
+            found.totals.update(told["totals"])
+            found.dropped.update(told["dropped"])
+            found.ended.update(told["ended"])
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return found
+        return found
+
+    def of(self, instance: str) -> IntervalSet:
+        """The numbers of one instance; a new set where there is none."""
+        return self.instances.setdefault(instance, IntervalSet())
+
+    def forget(self, instance: str) -> None:
+        """The instance's files are gone; its numbers will not be asked for again."""
+        self.instances.pop(instance, None)
+        self.ended.discard(instance)
+
+    def save(self) -> None:
+        """Replace the file durably. Raises OSError."""
+        told = {
+            "format": 1,
+            "instances": {name: list(ranges) for name, ranges in self.instances.items()},
+            "totals": self.totals,
+            "dropped": self.dropped,
+            "ended": sorted(self.ended),
+        }
+        replace(self.path, json.dumps(told).encode())
+
+
+def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put ``content`` at ``path`` in one step: readers see the old file or the new one, also after a power cut."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    os.rename(beside, path)
+    if durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names made, renamed or removed in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

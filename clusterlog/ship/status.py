@@ -1,0 +1,106 @@
+"""What is known of a home's delivery, read from its files alone: it works when the shipper is dead."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
+from clusterlog.ship.homelock import HomeLock
+from clusterlog.settings import Settings
+from clusterlog.spool.reader import Instance, instances, records
+from clusterlog.spool.segment import Record
+
+SCHEMA = "clusterlog.status/1"
+
+
+def publish(home: Path, url: str, error: str) -> None:
+    """Write ``run/status.json``: the part of the status only the shipper knows. Failure to do so is no failure."""
+    told = {"url": url, "error": error, "at_ns": time.time_ns()}
+    try:
+        replace(home / "run" / "status.json", json.dumps(told).encode(), durable=False)
+    except OSError:
+        return
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """``clusterlog.status/1`` of a home (CONTRACTS)."""
+    home = settings.home_path
+    acknowledged = Acknowledged.load(home)
+    pid = HomeLock.holder(home)
+    told = _published(home)
+    backlog = _Backlog()
+    described = [backlog.add(home / "spool", each, acknowledged) for each in instances(home / "spool")]
+    shipped, dead = acknowledged.totals["shipped"], acknowledged.totals["dead"]
+    error = told.get("error", "") if pid else ""
+    return {
+        "schema": SCHEMA,
+        "home": str(home),
+        "shipper": {"state": "running" if pid else "absent", "pid": pid if pid > 0 else None},
+        "store": {
+            "url": settings.store or str(home / "store"),
+            "state": ("unreachable" if error else "reachable") if pid else "unknown",
+            "error": error or None,
+        },
+        "backlog": {"events": backlog.events, "bytes": backlog.bytes, "oldest_age_s": backlog.oldest_age_s()},
+        "accepted": shipped + dead + backlog.events,
+        "shipped": shipped,
+        "dropped": dict(acknowledged.dropped),
+        "dead": dead,
+        "instances": described,
+    }
+
+
+def _published(home: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((home / "run" / "status.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+class _Backlog:
+    """Counts what no far end has yet."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.bytes = 0
+        self._oldest_ns = 0
+
+    def add(self, spool: Path, instance: Instance, acknowledged: Acknowledged) -> dict[str, Any]:
+        """Count one instance and describe it."""
+        known = acknowledged.instances.get(instance.id, IntervalSet())
+        last, origin = 0, b""
+        for _, item in records(spool, instance):
+            if not isinstance(item, Record):
+                continue
+            last, origin = max(last, item.sequence), origin or item.payload
+            if item.sequence not in known:
+                self.events += 1
+                self.bytes += len(item.payload)
+                self._oldest_ns = min(self._oldest_ns or item.wall_ns, item.wall_ns)
+        service, node = _origin(origin)
+        return {
+            "id": instance.id,
+            "service": service,
+            "node": node,
+            "pid": instance.pid if instance.pid > 0 else None,
+            "state": "alive" if instance.alive else "dead",
+            "sequence": last,
+        }
+
+    def oldest_age_s(self) -> float | None:
+        """How long the oldest of them waits, in seconds; ``None`` if nothing waits."""
+        if not self._oldest_ns:
+            return None
+        return round(max(0, time.time_ns() - self._oldest_ns) / 1e9, 3)
+
+
+def _origin(payload: bytes) -> tuple[str | None, str | None]:
+    try:
+        service = json.loads(payload)["service"]
+        return service["name"], service["node"]["name"]
+    except (ValueError, KeyError, TypeError):
+        return None, None
