@@ -61,8 +61,11 @@ class SpoolRoad:
         wall_ns: int = 0,
     ) -> None:
         """A log line; see ``record.slot.Road``."""
-        rest = self.encoder.line(level, logger, event, args, fields, failure, stack)
-        self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+        try:
+            rest = self.encoder.line(level, logger, event, args, fields, failure, stack)
+            self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+        except Exception:  # a fault of ours is counted, and never the host's
+            self.writer.ledger.total["internal_error"] += 1
 
     def document(
         self,
@@ -78,8 +81,11 @@ class SpoolRoad:
         wall_ns: int = 0,
     ) -> None:
         """An access, call or span event; see ``record.slot.Road``."""
-        rest = self.encoder.document(dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope)
-        self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+        try:
+            rest = self.encoder.document(dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope)
+            self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+        except Exception:
+            self.writer.ledger.total["internal_error"] += 1
 
 
 def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:

@@ -58,13 +58,12 @@ class Lane:
 
     def begin(self, spool: Path, instance: str, ns: int) -> None:
         """Open the next segment. Raises OSError; the old one stays open then."""
-        name = SegmentName(instance, self.name, self.number + 1)
+        self.number += 1  # used up even if the opening is interrupted
+        name = SegmentName(instance, self.name, self.number)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(spool / str(name), flags, 0o600)
-        if self.unsynced:
-            self.sync()
         self.shut()
-        self.fd, self.number, self.seed, self.offset = fd, name.number, name.seed, 0
+        self.fd, self.seed, self.offset = fd, name.seed, 0
         self.trouble, self.born, self.since, self.until = "", ns, ns, ns + ROTATE_NS
 
     def stop(self, reason: str, ns: int) -> None:
@@ -80,7 +79,7 @@ class Lane:
             self.shut()
 
     def sync(self) -> bool:
-        """fdatasync. After a failure the segment is left: the kernel has marked its pages clean and would lie next time."""
+        """fdatasync an open segment. After a failure the segment is left: the kernel has marked its pages clean and would lie next time."""
         self.unsynced = False
         try:
             os.fdatasync(self.fd)
@@ -92,6 +91,7 @@ class Lane:
     def shut(self) -> None:
         """Close the segment."""
         self.since = self.until = 0
+        self.unsynced = False
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             try:

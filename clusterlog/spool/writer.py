@@ -75,6 +75,7 @@ class Writer:
         self._waiting: deque[tuple[bool, int, bytes, int]] = deque()
         self._bulk = Lane(priority=False)
         self._priority = Lane(priority=True)
+        self._doubt: tuple[Lane, int] | None = None
         self._lock_fd = -1
         self._sync_from = self._sync_at = 0
         self._asked_at = 0
@@ -106,19 +107,18 @@ class Writer:
             finally:
                 self._busy = False
 
-    def _write(self, lane: Lane, ns: int, rest: bytes, flags: int) -> None:
+    def _write(self, lane: Lane, ns: int, rest: bytes, flags: int) -> bool:
         # The hot path: no call that is not needed, one join, one checksum over the payload, one write.
         if not lane.since <= ns < lane.until or lane.offset >= self._segment_bytes:
             if not self._ready(lane, ns):
-                self._refuse(lane, lane.trouble, ns, rest)
-                return
+                return self._refuse(lane, lane.trouble, ns, rest, flags)
         sequence = self.sequence + 1
         payload = self._head(ns, sequence) + rest
         size = len(payload)
         if size > MAX_PAYLOAD:
-            self._refuse(lane, "oversize", ns, rest)
+            self._refuse(lane, "oversize", ns, rest, flags)
             self._report_losses(ns)
-            return
+            return False
         flags |= lane.flags
         crc = crc32(payload, crc32(HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, 0, sequence, ns), lane.seed))
         try:
@@ -126,39 +126,52 @@ class Writer:
             self.sequence = sequence
             lane.offset += written
         except OSError as error:
-            self._failed(lane, reason_of(error), ns, rest)
-            return
-        except BaseException:  # a signal handler raised between the write and its bookkeeping
-            self._settle(lane, sequence)
+            return self._failed(lane, reason_of(error), ns, rest, flags)
+        except BaseException:
+            # A signal handler raised between the write and its bookkeeping. Nothing is called here, since a call is
+            # where the next signal would be noticed: both lanes go the slow way next, which asks the file.
+            self._doubt = lane, sequence
+            self._bulk.until = self._priority.until = 0
             raise
         if written != size + HEADER_SIZE:
             self.sequence = sequence - 1
             lane.offset -= written
             lane.cut_back()
-            self._failed(lane, "disk_full", ns, rest)
-            return
+            return self._failed(lane, "disk_full", ns, rest, flags)
         lane.unsynced = True
         if not self._sync_from <= ns < self._sync_at or self.durability == "strict":
             self._sync(lane, ns)
         elif lane.flags and self.durability == "level":
             self._sync(lane, ns)
+        return True
 
     def _ready(self, lane: Lane, ns: int) -> bool:
         """Make the lane writable, at the very first the instance too. If not, ``lane.trouble`` says why."""
+        if self._doubt is not None:
+            self._settle(*self._doubt)
         if self.closed:
             lane.stop("closed", ns)
-        elif lane.rests(ns):
-            pass
-        elif lane.resume(ns, self._segment_bytes) or self._begin_segment(lane, ns):
+        if lane.rests(ns):
+            return False
+        newborn = not self.instance
+        for _ in range(2):  # the state events written here may find the segment unfit, so that it takes another
+            if not lane.resume(ns, self._segment_bytes) and not self._begin_segment(lane, ns):
+                return False
+            if newborn:
+                newborn = not self._write_state(lane, "open", {"parent": self.parent} if self.parent else {}, ns)
             if self.ledger.pending:
                 self._report_losses(ns)
+            if lane.fd >= 0 or lane.trouble:
+                break
+        if lane.fd < 0 and not lane.trouble:
+            lane.stop("disk_error", ns)
         return not lane.trouble
 
     def _begin_segment(self, lane: Lane, ns: int) -> bool:
-        newborn = not self.instance
         try:
-            if newborn:
+            if not self.instance:
                 self._open_instance()
+            self._sync_before_leaving(lane, ns)
             refusal = self.budget.refusal(self.spool, bool(lane.flags))
             if refusal:
                 lane.shut()
@@ -168,8 +181,6 @@ class Writer:
         except OSError as error:
             lane.stop(reason_of(error), ns)
             return False
-        if newborn:
-            self._write_state(lane, "open", {"parent": self.parent} if self.parent else {}, ns)
         return True
 
     def _open_instance(self) -> None:
@@ -179,32 +190,35 @@ class Writer:
         self.instance = instance
         self._head = self._make_head(instance)
 
-    def _write_state(self, lane: Lane, action: str, facts: Mapping[str, object], ns: int) -> None:
-        self._write(lane, ns, self._state(action, {"instance": self.instance, **facts}), STATE)
+    def _write_state(self, lane: Lane, action: str, facts: Mapping[str, object], ns: int) -> bool:
+        return self._write(lane, ns, self._state(action, {"instance": self.instance, **facts}), STATE)
 
     def _report_losses(self, ns: int) -> None:
         """One drop event per stretch of lost numbers; what cannot be written now stays in the ledger."""
         losses = self.ledger.take()
         for told, loss in enumerate(losses):
-            lost_before = self.ledger.total.total()
-            self._write_state(self._priority, "drop", loss.facts(), ns)
-            if self.ledger.total.total() != lost_before:
+            if not self._write_state(self._priority, "drop", loss.facts(), ns):
                 self.ledger.put_back(losses[told:])
                 return
 
-    def _refuse(self, lane: Lane, reason: str, ns: int, rest: bytes) -> None:
-        """Number and count what is not written: the number is used up, so that the loss shows as a gap."""
-        self.sequence += 1
-        self.ledger.add(reason, self.sequence, bool(lane.flags))
-        if reason not in _QUIET:
-            self._last_resort(self._make_head(self.instance or "0" * 32)(ns, self.sequence) + rest)
+    def _refuse(self, lane: Lane, reason: str, ns: int, rest: bytes, flags: int) -> bool:
+        """Number and count what is not written: the number is used up, so that the loss shows as a gap.
 
-    def _failed(self, lane: Lane, reason: str, ns: int, rest: bytes) -> None:
+        A state event takes its number only when it is written; what it tells of is tried again.
+        """
+        if not flags & STATE:
+            self.sequence += 1
+            self.ledger.add(reason, self.sequence, bool(lane.flags))
+            if reason not in _QUIET:
+                self._last_resort(self._make_head(self.instance or "0" * 32)(ns, self.sequence) + rest)
+        return False
+
+    def _failed(self, lane: Lane, reason: str, ns: int, rest: bytes, flags: int) -> bool:
         """A write did not happen: on a full disk wait in this segment, else leave it, since a fresh one may work."""
         if reason not in FULL:
             lane.shut()
         lane.stop(reason, ns)
-        self._refuse(lane, reason, ns, rest)
+        return self._refuse(lane, reason, ns, rest, flags)
 
     def _settle(self, lane: Lane, sequence: int) -> None:
         """After an interruption the file itself tells whether the record got there."""
@@ -212,10 +226,11 @@ class Writer:
             size = os.fstat(lane.fd).st_size
         except OSError:
             lane.shut()
-            return
+            size = lane.offset
         if size > lane.offset:
             self.sequence = sequence
         lane.offset = size
+        self._doubt = None
 
     def _sync(self, lane: Lane, ns: int) -> None:
         """Sync inline as the mode asks; never on a running event loop's thread, unless every event was asked for."""
@@ -229,6 +244,11 @@ class Writer:
             self._sync_lanes((lane,))
         if due and not self._shipper_syncs(ns):
             self._sync_lanes((self._bulk, self._priority))
+
+    def _sync_before_leaving(self, lane: Lane, ns: int) -> None:
+        """A full segment is not looked at again by this process: sync it, unless that is the shipper's to do."""
+        if self.durability != "page-cache" and asyncio._get_running_loop() is None and not self._shipper_syncs(ns):
+            self._sync_lanes((lane,))
 
     def _sync_lanes(self, lanes: tuple[Lane, ...]) -> bool:
         whole = True

@@ -1,0 +1,85 @@
+"""The shipper's view: records in order from where it was, a bad tail on a living segment means "not yet"."""
+
+import time
+
+from clusterlog.context.ids import new_entity_id
+from clusterlog.spool.budget import Budget
+from clusterlog.spool.reader import Instance, LaneReader, instances
+from clusterlog.spool.segment import SegmentName, frame
+
+
+def numbers(records):
+    return [record.sequence for record in records]
+
+
+def test_an_absent_spool_holds_no_instances(tmp_path):
+    assert instances(tmp_path / "nothing") == []
+
+
+def test_reading_goes_on_where_it_was(spool, say):
+    writer = spool.writer()
+    say(writer, 1)
+    reader = LaneReader(spool.path, writer.instance, "bulk")
+    assert numbers(reader.read(instances(spool.path)[0])) == [1, 2]
+    assert reader.read(instances(spool.path)[0]) == []
+    say(writer, 2)
+    assert numbers(reader.read(instances(spool.path)[0])) == [3]
+
+
+def test_reading_in_small_pieces_gives_the_same_records(spool, say):
+    writer = spool.writer(budget=Budget(limit=4 << 20))
+    for n in range(800):
+        say(writer, n, pad=900)
+    reader = LaneReader(spool.path, writer.instance, "bulk")
+    found = []
+    while batch := reader.read(instances(spool.path)[0], 50_000):
+        assert len(batch) < 800
+        found += numbers(batch)
+    assert found == list(range(1, 802))
+
+
+def test_finished_segments_are_those_a_living_writer_has_left_and_all_of_a_dead_one(spool, say):
+    writer = spool.writer(budget=Budget(limit=4 << 20))
+    for n in range(300):
+        say(writer, n, pad=1000)
+    reader = LaneReader(spool.path, writer.instance, "bulk")
+    alive = instances(spool.path)[0]
+    reader.read(alive, 1 << 30)
+    assert reader.finished == list(alive.segments)[:-1] != []
+    writer.close(time.time_ns())
+    reader.read(instances(spool.path)[0], 1 << 30)
+    assert reader.finished == list(alive.segments)
+
+
+def test_half_a_record_at_the_end_is_not_yet_while_the_writer_lives_and_torn_when_it_is_dead(tmp_path):
+    name = SegmentName(new_entity_id(), "bulk", 1)
+    first, second = (frame(b'{"n":%d}' % n, 0, n, 1, name.seed) for n in (1, 2))
+    path = tmp_path / str(name)
+    path.write_bytes(first + second[:-3])
+    reader = LaneReader(tmp_path, name.instance, "bulk")
+
+    def snapshot(pid):
+        return Instance(name.instance, pid, {name: path.stat().st_size})
+
+    assert numbers(reader.read(snapshot(1))) == [1]
+    assert reader.read(snapshot(1)) == [] and reader.damaged == 0 and not reader.finished
+    path.write_bytes(first + second)
+    assert numbers(reader.read(snapshot(1))) == [2]
+    path.write_bytes(first + second + second[:10])
+    assert reader.read(snapshot(0)) == []
+    assert reader.damaged == 10 and reader.finished == [name]
+
+
+def test_a_segment_removed_under_the_reader_ends_quietly(spool, say):
+    writer = spool.writer()
+    say(writer, 1)
+    seen = instances(spool.path)[0]
+    for name in seen.segments:
+        (spool.path / str(name)).unlink()
+    assert LaneReader(spool.path, writer.instance, "bulk").read(seen) == []
+
+
+def test_segments_without_a_lock_file_belong_to_a_dead_writer(tmp_path):
+    name = SegmentName(new_entity_id(), "priority", 3)
+    (tmp_path / str(name)).write_bytes(frame(b"{}", 1, 1, 1, name.seed))
+    assert [(each.id, each.alive) for each in instances(tmp_path)] == [(name.instance, False)]
