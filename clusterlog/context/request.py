@@ -7,10 +7,12 @@ set of them, whichever thread annotates meanwhile.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from os import getpid
 from typing import Any
 
 Facts = Mapping[str, Any]
@@ -78,13 +80,21 @@ class Request:
     def annotate(self, fields: Facts) -> None:
         """Add facts to the whole request. After its access event has been told they are late, and counted."""
         fields = dict(fields)
-        if "user" in fields:
-            user = fields.pop("user")
-            self.user = None if user is None else str(user)
-        self.facts = {**self.facts, **fields}
-        if self.told:
-            self.late += 1
-            count_late()
+        with _annotating():
+            if "user" in fields:
+                user = fields.pop("user")
+                self.user = None if user is None else str(user)
+            while True:
+                before = self.facts
+                after = {**before, **fields}
+                # The lock keeps threads apart; a signal handler that annotates inside of it shows here. Between the
+                # comparison and the assignment CPython runs no handler.
+                if self.facts is before:
+                    self.facts = after
+                    break
+            if self.told:
+                self.late += 1
+                count_late()
 
     def end(self) -> None:
         """The request is over; what still runs carries its id for ``linger`` seconds more."""
@@ -123,12 +133,33 @@ class Scope:
             return False
         return time.monotonic() - request.ended > linger
 
+    def handed(self, over: bool) -> Scope:
+        """The same scope for another thread, handed over explicitly or not; what was rendered stays rendered."""
+        if self.handed_over is over:
+            return self
+        twin = object.__new__(Scope)
+        twin.request = self.request
+        twin.labels = self.labels
+        twin.span_id = self.span_id
+        twin.user = self.user
+        twin.handed_over = over
+        twin.rendered_for = self.rendered_for
+        twin.rendered = self.rendered
+        return twin
+
 
 renderer: Callable[[Scope], None] | None = None
 """Serialises a scope when it is made, so that what is bound is what it was then; put here by ``start``."""
 
 current: ContextVar[Scope | None] = ContextVar("clusterlog_scope", default=None)
 late_annotations = 0
+_locks: dict[int, threading.RLock] = {}
+
+
+def _annotating() -> threading.RLock:
+    """The lock around facts: by process, so that no fork leaves it held for ever; re-entrant, for signal handlers."""
+    pid = getpid()
+    return _locks.get(pid) or _locks.setdefault(pid, threading.RLock())
 
 
 def count_late() -> None:
@@ -187,16 +218,27 @@ def unbind(*names: str) -> None:
 
 @contextmanager
 def bound(**fields: Any) -> Iterator[None]:
-    """``bind`` for the length of a block.
-
-    The scope before is put back by value: a token cannot be used where a generator is finished in another context.
-    """
-    before = current.get()
-    current.set(_bound(fields))
+    """``bind`` for the length of a block."""
+    entered = _bound(fields)
+    token = current.set(entered)
     try:
         yield
     finally:
-        current.set(before)
+        restore(token, entered)
+
+
+def restore(token: Token[Scope | None], entered: Scope | None) -> None:
+    """Put back what was before ``current.set(entered)`` gave ``token``. Never raises.
+
+    A generator or a coroutine may be finished in another context than it began in, by the garbage collector in any.
+    There the token is of no use, and the scope found is left alone unless it is the very one that was entered.
+    """
+    try:
+        current.reset(token)
+    except (ValueError, RuntimeError):
+        if entered is not None and current.get() is entered:
+            before = token.old_value
+            current.set(None if before is Token.MISSING else before)
 
 
 def annotate(**fields: Any) -> None:

@@ -1,0 +1,234 @@
+"""The ids of a request on whatever carries it on: HTTP headers, message headers, any mapping.
+
+Three headers travel: ``X-Request-ID``, and ``traceparent`` with ``tracestate`` as W3C Trace Context says. What comes in
+is judged before it is believed; what goes out never overwrites what somebody else has put there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Final, Literal, overload
+
+from clusterlog.context import ids
+from clusterlog.context.peers import PropagateTo, Trust
+from clusterlog.context.request import Request, Scope, current, restore, scope
+from clusterlog.context.traceparent import (
+    TraceContext,
+    continue_trace,
+    format_traceparent,
+    format_tracestate,
+    parse_traceparent,
+)
+
+REQUEST_ID: Final = "X-Request-ID"
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+NAMES: Final = frozenset({"x-request-id", TRACEPARENT, TRACESTATE})
+"""The headers that are read, in lower case."""
+
+Pairs = list[tuple[str, bytes]]
+Values = Callable[[str], Sequence[str]]
+"""Gives the values of all headers of a name (lower case), in the order received; none: an empty sequence."""
+
+_SHOWN = 4096
+
+
+def admit(get: Values, peer: str | None, trust: Trust, *, session: str = "") -> Request:
+    """The request that a server takes on: the caller's ids where ``trust`` believes ``peer``, else new ones.
+
+    ``peer`` is the address of the connection's other end, ``session`` the value of the session cookie. From a peer
+    that is not believed the trace is restarted (W3C Trace Context, "Processing Model") and the foreign ids are kept
+    beside ours; of an id that is not legal only its length and a hash. Never raises.
+    """
+    try:
+        return _admitted(get, trust.believes(peer), session)
+    except Exception:  # headers that cannot be read
+        return _fresh(session)
+
+
+def _admitted(get: Values, believed: bool, session: str) -> Request:
+    found = _sole(get("x-request-id"))
+    legal = ids.judge_request_id(found)
+    foreign = "" if found is None else legal or ids.describe_rejected(found)
+    parents = get(TRACEPARENT)
+    trace = continue_trace(parents, get(TRACESTATE)) if parents else None
+    if not believed:
+        return _fresh(session, foreign, "" if trace is None else trace.parent.trace_id)
+    if legal is None:
+        return _continued(ids.new_request_id(), trace, session, foreign)
+    return _continued(legal, trace, session, "")
+
+
+def _sole(values: Sequence[str]) -> str | None:
+    """The one value there is; several different ones are no id, and shown as one text."""
+    if not values:
+        return None
+    return values[0] if len(set(values)) == 1 else ", ".join(values)[:_SHOWN]
+
+
+def _fresh(session: str, client_request_id: str = "", client_trace_id: str = "") -> Request:
+    return Request(
+        ids.new_request_id(),
+        ids.new_trace_id(),
+        ids.new_span_id(),
+        client_request_id=client_request_id,
+        client_trace_id=client_trace_id,
+        session=session,
+        started_ns=time.time_ns(),
+    )
+
+
+def _continued(id: str, trace: TraceContext | None, session: str, client_request_id: str) -> Request:
+    parent = None if trace is None else trace.parent
+    return Request(
+        id,
+        ids.new_trace_id() if parent is None else parent.trace_id,
+        ids.new_span_id(),
+        parent_span_id="" if parent is None else parent.parent_id,
+        sampled=True if parent is None else parent.sampled,
+        tracestate="" if trace is None else format_tracestate(trace.state),
+        client_request_id=client_request_id,
+        session=session,
+        started_ns=time.time_ns(),
+    )
+
+
+def outgoing(
+    host: str, propagate_to: PropagateTo, present: Container[str], *, span_id: str = ""
+) -> list[tuple[str, str]]:
+    """The headers to add to a call: names and values; none outside of a request and to hosts that may not know them.
+
+    ``host`` is the host alone, ``present`` the names the call has already, whatever their case if it is a mapping of
+    headers, else in lower case. ``span_id`` is the call's own (see ``call_span``); without one the current span calls.
+    """
+    found = scope()
+    if found is None or found.request is None or not propagate_to.allows(host):
+        return []
+    return list(_headers(found, found.request, span_id, present))
+
+
+def call_span(traceparent: str | None = None) -> str:
+    """The span id of an outgoing call: that of the ``traceparent`` it carries already, else a new one.
+
+    The callee takes the id it is sent for its parent; only if the call event names the same one is there an edge.
+    """
+    there = parse_traceparent([traceparent]) if traceparent else None
+    return ids.new_span_id() if there is None else there.parent_id
+
+
+def _headers(scope: Scope, request: Request, span_id: str, present: Container[str]) -> Iterable[tuple[str, str]]:
+    if "x-request-id" not in present:
+        yield REQUEST_ID, request.id
+    # Where somebody else has written a trace parent, its state is theirs as well.
+    if TRACEPARENT not in present:
+        yield TRACEPARENT, format_traceparent(request.trace_id, span_id or _span(scope, request), request.sampled)
+        if request.tracestate and TRACESTATE not in present:
+            yield TRACESTATE, request.tracestate
+
+
+def _span(scope: Scope, request: Request) -> str:
+    """The span that calls; here, and in ``_continued``, is the place where the ids of another tracer would win."""
+    return scope.span_id or request.span_id
+
+
+@overload
+def inject(
+    carrier: MutableMapping[str, str] | None = None, *, kind: Literal["http"] = "http"
+) -> MutableMapping[str, str]: ...
+@overload
+def inject(carrier: Sequence[tuple[str, bytes]] | None = None, *, kind: Literal["kafka"]) -> Pairs: ...
+def inject(carrier: Any = None, *, kind: str = "http") -> Any:
+    """Write the ids of the current request into ``carrier``, and give it back.
+
+    ``kind="http"``: any mutable mapping of texts, a new dict if there is none. ``kind="kafka"``: a list of
+    ``(str, bytes)``, appended to; a new list if there is none or it cannot be. Outside of a request nothing is written,
+    and what the carrier has already is never changed. Raises ValueError for another ``kind``, and nothing else.
+
+        producer.send("orders", value, headers=clusterlog.inject(kind="kafka"))
+    """
+    if kind not in ("http", "kafka"):
+        raise ValueError(f"inject: kind is 'http' or 'kafka', not {kind!r}")
+    if carrier is None:
+        carrier = {} if kind == "http" else []
+    elif kind == "kafka" and not isinstance(carrier, MutableSequence):
+        carrier = list(carrier.items() if isinstance(carrier, Mapping) else carrier)
+    found = scope()
+    if found is None or found.request is None:
+        return carrier
+    try:
+        for name, value in list(_headers(found, found.request, "", _read(carrier))):
+            if kind == "kafka":
+                carrier.append((name, value.encode("ascii")))
+            else:
+                carrier[name] = value
+    except Exception:  # somebody else's object; a message goes out without ids rather than not at all
+        return carrier
+    return carrier
+
+
+class Extracted:
+    """A request continued from a carrier, for the length of a ``with`` block. See ``extract``."""
+
+    __slots__ = ("_carrier", "_entered", "_trusted")
+
+    def __init__(self, carrier: Any, trusted: bool) -> None:
+        self._carrier = carrier
+        self._trusted = trusted
+        self._entered: list[tuple[Token[Scope | None], Request, Scope]] = []
+
+    def __enter__(self) -> Request:
+        try:
+            found = _read(self._carrier)
+            new = _admitted(lambda name: found.get(name, ()), self._trusted, "")
+        except Exception:  # a carrier that cannot be read carries nothing
+            new = _fresh("")
+        entered = Scope(new)
+        self._entered.append((current.set(entered), new, entered))
+        return new
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        token, new, entered = self._entered.pop()
+        new.end()
+        restore(token, entered)
+
+
+def extract(carrier: Any, *, trusted: bool = True) -> Extracted:
+    """A context manager that works for the request whose ids ``carrier`` brings; it ends with the block.
+
+    ``carrier`` is a mapping, a sequence of pairs, or None; names in any case, names and values as ``str`` or
+    ``bytes``. Without ids, or with malformed ones, the request is a new one. ``trusted=False`` restarts it and keeps
+    the foreign ids beside. Gives the ``Request``; what was bound before is back after the block. Never raises.
+
+        with clusterlog.extract(message.headers()):
+            handle(message)
+    """
+    return Extracted(carrier, trusted)
+
+
+def _read(carrier: Any) -> dict[str, list[str]]:
+    """Our headers in a carrier, by lower-case name, with all their values in order."""
+    found: dict[str, list[str]] = {}
+    if carrier is None:
+        return found
+    multiple = getattr(carrier, "multi_items", None)  # mappings that hide a second value of a name
+    if multiple is not None:
+        pairs = multiple()
+    else:
+        pairs = carrier.items() if isinstance(carrier, Mapping) or hasattr(carrier, "items") else carrier
+    for name, value in pairs:
+        key = (_text(name) or "").lower()
+        if key in NAMES:
+            values = map(_text, value if isinstance(value, list | tuple) else (value,))
+            found.setdefault(key, []).extend(text for text in values if text is not None)
+    return {name: values for name, values in found.items() if values}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("latin-1")
+    return value if isinstance(value, str) else None
