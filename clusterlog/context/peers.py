@@ -204,7 +204,7 @@ def _network(setting: str, part: str) -> Network | None:
             return None
         raise SettingError(f"{setting}: {_shown(part)} is not where a network begins: write {nearest}") from None
     address, mask = int(network.network_address), int(network.netmask)
-    if network.version == 6 and network.prefixlen >= 96 and address >> 32 == 0xFFFF:
+    if network.version == 6 and address >> 32 == 0xFFFF:
         return Network(4, address & 0xFFFFFFFF, mask & 0xFFFFFFFF)  # mapped, as _address takes such addresses
     return Network(network.version, address, mask)
 
@@ -249,7 +249,7 @@ def _canonical_name(host: str) -> str | None:
 
 
 def _setting_name(part: str, name: str) -> str:
-    canonical = _canonical_name(name) if len(name) <= _LONGEST else None
+    canonical = _canonical_name(name)
     if canonical is None:
         raise SettingError(
             f"propagate_to: {_shown(part)} is neither a network nor a host name: "
