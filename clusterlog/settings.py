@@ -22,6 +22,8 @@ from clusterlog.errors import NotAllowed, SettingError
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DURATIONS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SWITCHES = frozenset({"traceback"})
+"""Environment variables of ours that are no settings."""
 DURABILITIES = ("page-cache", "interval", "level", "strict")
 
 
@@ -214,7 +216,7 @@ def _present(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     prefix = "CLUSTERLOG_"
     own = {name[len(prefix) :].lower(): value for name, value in environ.items() if name.startswith(prefix)}
-    return {name: value for name, value in own.items() if not name.startswith("_")}
+    return {name: value for name, value in own.items() if name not in _SWITCHES and not name.startswith("_")}
 
 
 def _early(values: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,173 @@
+"""How things look on a terminal: ink, tables, progress; the only module that knows rich, and plain text without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from clusterlog.cli.line import columns, escaped_json, padded
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Advance = Callable[[int, int], None]
+"""(done, total): how far something is."""
+
+INK: dict[str, dict[str, Any]] = {
+    "E": {"fg": "red", "bold": True},
+    "C": {"fg": "red", "bold": True},
+    "W": {"fg": "yellow"},
+    "D": {"dim": True},
+    "S": {"dim": True},
+    "id": {"fg": "cyan"},
+    "dim": {"dim": True},
+    "bad": {"fg": "red"},
+    "good": {"fg": "green"},
+}
+"""Only the sixteen colours of the terminal's own theme."""
+
+PATIENCE_S = 1.0
+_REDRAW_S = 0.1
+
+
+def terminal(stream: IO[Any]) -> bool:
+    """Whether a person looks at the stream."""
+    return stream.isatty()
+
+
+def coloured(stream: IO[Any]) -> bool:
+    """Whether to use ink: on a terminal, unless ``NO_COLOR`` or a dumb one; ``FORCE_COLOR`` always (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def inked(text: str, ink: str, stream: IO[Any] | None = None) -> str:
+    """The text in the ink of that name, where colours are wanted."""
+    style = INK.get(ink)
+    return click.style(text, **style) if style and coloured(stream or sys.stdout) else text
+
+
+def width() -> int:
+    """Columns to draw in: the terminal's, or 120 where nobody looks."""
+    return shutil.get_terminal_size((120, 24)).columns if terminal(sys.stdout) else 120
+
+
+def unicode() -> bool:
+    """Whether standard output takes lines and arrows."""
+    try:
+        "●├▶✖".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def say(text: str) -> None:
+    """Talk: one line to standard error."""
+    click.echo(text, err=True)
+
+
+def emit(document: bytes) -> None:
+    """Data: one JSON document as a line of standard output, byte for byte unless a terminal has to be protected."""
+    sys.stdout.buffer.write((escaped_json(document) if terminal(sys.stdout) else document) + b"\n")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "") -> Iterator[str]:
+    """The lines of a table of escaped texts; the columns whose headings are in ``numbers`` stand to the right."""
+    right = [heading in numbers.split() for heading in headings]
+    widths = [max(map(columns, column)) for column in zip(headings, *rows, strict=True)]
+    for index, row in enumerate([headings, *rows]):
+        cells = [
+            " " * (width - columns(cell)) + cell if to_right else padded(cell, width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        text = "  ".join(cells).rstrip()
+        yield inked(text, "dim") if index == 0 else text
+
+
+def amount(number: int) -> str:
+    """A count for people, with commas."""
+    return f"{number:,}"
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``512 B``, ``4.0 KiB``, ``1.2 GiB``."""
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        value /= 1024
+        if value < 1000 or unit == "GiB":
+            break
+    return f"{value:.1f} {unit}"
+
+
+@contextmanager
+def progress(label: str, unit: str) -> Iterator[Advance]:
+    """A bar on standard error for what takes more than a second, if that is a terminal. ``unit``: events or bytes."""
+    bar = _Bar(label, size if unit == "bytes" else amount) if terminal(sys.stderr) else None
+    try:
+        yield bar.advance if bar else _ignore
+    finally:
+        if bar:
+            bar.end()
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody looks."""
+
+
+class _Bar:
+    """Drawn by rich; where that is not installed, as a line that replaces itself."""
+
+    def __init__(self, label: str, spoken: Callable[[int], str]) -> None:
+        self._label = label
+        self._spoken = spoken
+        self._due = time.monotonic() + PATIENCE_S
+        self._rich: Progress | None = None
+        self._task: Any = None
+        self._plain = False
+
+    def advance(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + _REDRAW_S
+        if self._rich is None and not self._plain:
+            self._begin()
+        told = f"{self._spoken(done)} of {self._spoken(total)}"
+        if self._rich is not None:
+            self._rich.update(self._task, completed=done, total=max(total, 1), told=told)
+        else:
+            sys.stderr.write(f"\r{self._label}  {told}\x1b[K")
+            sys.stderr.flush()
+
+    def _begin(self) -> None:
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        except ImportError:
+            self._plain = True
+            return
+        described = TextColumn("{task.description}", markup=False)
+        told = TextColumn("{task.fields[told]}", markup=False)
+        parts = (described, BarColumn(), TaskProgressColumn(), told, TimeRemainingColumn())
+        self._rich = Progress(*parts, console=Console(stderr=True), transient=True)
+        self._task = self._rich.add_task(self._label, total=None, told="")
+        self._rich.start()
+
+    def end(self) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+        elif self._plain:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,257 @@
+"""``clusterlog ship`` and ``clusterlog status``: empty the spools of a home into its store, and tell how far it is."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterlog.cli import paint
+from clusterlog.cli.line import escaped
+from clusterlog.cli.options import as_json, duration, with_settings
+from clusterlog.errors import HomeBusy
+from clusterlog.settings import Settings
+
+if TYPE_CHECKING:
+    from clusterlog.ship.homelock import HomeLock
+    from clusterlog.ship.shipper import Report, Shipper
+
+SCHEMA = "clusterlog.ship/1"
+_PUBLISH_S = 5.0
+_NAP_S = 0.1
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Deliver what lies in the spools now, then end.")
+@click.option(
+    "--timeout", metavar="TIME", callback=duration, help="With --once: how long to wait for another process's shipper."
+)
+@click.option(
+    "--until-eof", is_flag=True, hidden=True, help="End when standard input does: whoever began this is gone."
+)
+@with_settings("home", "sink")
+@as_json
+def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool, as_json: bool) -> None:
+    """Deliver what lies in the spools to the store, again and again until SIGTERM or Ctrl-C.
+
+    One process at a time ships a home. With --once, while another one does, this waits until that one has delivered
+    what was in the spools when this began.
+    """
+    begun = time.monotonic()
+    if once:
+        report, sink = deliver(settings, timeout)
+    else:
+        report, sink = _serve(settings, until_eof)
+    told = told_of(report)
+    if as_json:
+        paint.emit(json.dumps({"schema": SCHEMA, "home": settings.home, "sink": sink, **told}).encode())
+    paint.say(_summary(told, sink, time.monotonic() - begun))
+
+
+def told_of(report: Report | None) -> dict[str, Any]:
+    """A report as data; ``None`` is what is known where another process's shipper did the work."""
+    if report is None:
+        return {"stored": None, "duplicates": None, "dead": None, "dropped": None}
+    return {
+        "stored": report.stored,
+        "duplicates": report.duplicates,
+        "dead": report.dead,
+        "dropped": report.dropped,
+    }
+
+
+def _summary(told: dict[str, Any], sink: str, seconds: float) -> str:
+    if told["stored"] is None:
+        return f"delivered by the shipper of this home in {seconds:.1f} s"
+    parts = [f"{paint.amount(told['stored'])} events to {escaped(sink)} in {seconds:.1f} s"]
+    if told["duplicates"]:
+        parts.append(f"{paint.amount(told['duplicates'])} were there already")
+    if told["dead"]:
+        parts.append(f"{paint.amount(told['dead'])} were refused and lie in dead/")
+    if told["dropped"]:
+        parts.append("dropped by their writers: " + dropped(told["dropped"]))
+    return "shipped " + "; ".join(parts)
+
+
+def dropped(reasons: dict[str, int]) -> str:
+    """Losses by reason, for people."""
+    return ", ".join(f"{paint.amount(count)} {escaped(reason)}" for reason, count in sorted(reasons.items()))
+
+
+def deliver(settings: Settings, timeout: float | None = None) -> tuple[Report | None, str]:
+    """Deliver what the spools hold now, here or by waiting for whoever ships this home; the report is ``None`` then.
+
+    Raises TimedOut after ``timeout`` seconds of waiting, StoreUnavailable, NotAllowed.
+    """
+    from clusterlog.ship.homelock import HomeLock
+    from clusterlog.ship.waiting import wait_delivered
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        try:
+            lock = HomeLock.take(settings.home_path)
+        except HomeBusy:
+            pass
+        else:
+            return _deliver_here(settings, lock)
+        try:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            with paint.progress("waiting for the shipper", "events") as advance:
+                wait_delivered(settings.home_path, left, advance)
+            return None, settings.sink or settings.store or str(settings.home_path / "store")
+        except HomeBusy:  # the holder has gone before it was done: it is ours to do
+            continue
+
+
+def _deliver_here(settings: Settings, lock: HomeLock) -> tuple[Report, str]:
+    with lock:
+        shipper, sink = _shipper(settings)
+        with paint.progress("shipping", "bytes") as advance:
+            return shipper.once(advance), sink
+
+
+def _shipper(settings: Settings) -> tuple[Shipper, str]:
+    """A shipper on the sink of these settings, and the sink's name. The lock of the home is held."""
+    from clusterlog.ship.shipper import Shipper
+    from clusterlog.ship.sinks import open_sink
+    from clusterlog.ship.voice import Voice
+
+    sink, name, limits = open_sink(settings)
+    return Shipper(settings.home_path, sink, voice=Voice(settings), sink_name=name, limits=limits), name
+
+
+def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
+    from clusterlog.ship.homelock import HomeLock
+
+    stop = Asked()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.by_signal)
+    if until_eof:
+        threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
+    with HomeLock.take(settings.home_path):
+        shipper, sink = _shipper(settings)
+        paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
+        shipper.run(stop, _Teller(settings, sink).tell)
+    return shipper.report, sink
+
+
+def _wait_for_eof(stop: threading.Event) -> None:
+    while sys.stdin.buffer.read(4096):
+        continue
+    stop.set()
+
+
+class Asked(threading.Event):
+    """An event that a signal handler may set: the library's own holds a lock that the handler would wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+
+    def by_signal(self, number: int, frame: object) -> None:
+        """The first signal asks; the next one does what it does to any process."""
+        signal.signal(number, signal.SIG_DFL)
+        self._asked = True
+
+    def set(self) -> None:
+        """Ask."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """Whether somebody has asked."""
+        return self._asked
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep up to ``timeout`` seconds, in naps, until somebody asks."""
+        until = time.monotonic() + (timeout or 0.0)
+        while not self._asked and (timeout is None or time.monotonic() < until):
+            time.sleep(_NAP_S if timeout is None else min(_NAP_S, timeout))
+        return self._asked
+
+
+class _Teller:
+    """Says when the sink stops answering and when it answers again, and publishes it for ``clusterlog status``."""
+
+    def __init__(self, settings: Settings, sink: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._home = settings.home_path
+        self._sink = sink
+        self._monotonic = monotonic
+        self._error = ""
+        self._due = 0.0
+
+    def tell(self, shipper: Shipper) -> None:
+        from clusterlog.ship.status import publish
+
+        changed = shipper.error != self._error
+        if changed:
+            if shipper.error:
+                paint.say(f"not delivered: {escaped(shipper.error)}; events wait in the spool")
+            else:
+                paint.say(f"{escaped(self._sink)} takes events again")
+            self._error = shipper.error
+        if changed or self._monotonic() >= self._due:
+            self._due = self._monotonic() + _PUBLISH_S
+            publish(self._home, self._sink, shipper.error)
+
+
+@click.command()
+@with_settings("home")
+@as_json
+def status(settings: Settings, as_json: bool) -> None:
+    """Show what is delivered, what waits, what was lost and why, and who writes.
+
+    Read from files alone, so it answers when everything else is dead.
+    """
+    from clusterlog.ship.status import status as read
+
+    told = read(settings)
+    if as_json:
+        paint.emit(json.dumps(told).encode())
+        return
+    for label, value in _described(told):
+        click.echo(f"{paint.inked(label.ljust(8), 'dim')}  {value}")
+    if told["instances"]:
+        click.echo("")
+    rows = [
+        (
+            each["id"],
+            escaped(each["service"] or "-"),
+            escaped(each["node"] or "-"),
+            str(each["pid"] or "-"),
+            each["state"],
+            str(each["sequence"]),
+        )
+        for each in told["instances"]
+    ]
+    if rows:
+        for text in paint.table(("INSTANCE", "SERVICE", "NODE", "PID", "STATE", "SEQUENCE"), rows, "PID SEQUENCE"):
+            click.echo(text)
+
+
+def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
+    pid, store, backlog = told["shipper"]["pid"], told["store"], told["backlog"]
+    running = told["shipper"]["state"] == "running"
+    waits = "nothing waits"
+    if backlog["events"]:
+        waits = f"{paint.amount(backlog['events'])} events, {paint.size(backlog['bytes'])}"
+        waits += f", the oldest for {backlog['oldest_age_s']:.1f} s"
+    lost = told["dropped"]
+    state = paint.inked(store["state"], {"reachable": "good", "unreachable": "bad"}.get(store["state"], "dim"))
+    return [
+        ("home", escaped(told["home"])),
+        ("shipper", (f"running, process {pid}" if pid else "running") if running else _NO_SHIPPER),
+        ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(store['error'])}" if store["error"] else "")),
+        ("waiting", waits),
+        ("events", f"{paint.amount(told['accepted'])} accepted, {paint.amount(told['shipped'])} shipped"),
+        ("lost", paint.inked(dropped(lost), "bad") if lost else "nothing"),
+        ("refused", paint.inked(f"{paint.amount(told['dead'])} lie in dead/", "bad") if told["dead"] else "nothing"),
+    ]
+
+
+_NO_SHIPPER = "none: `clusterlog ship` delivers what waits; trace and search deliver it first"
