@@ -1,0 +1,1 @@
+"""What clusterlog costs, side by side with its peers in one run, as ratios."""

@@ -1,0 +1,43 @@
+"""``make bench``: one table per subject, ratios first; absolute times on shared machines mean nothing."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import calls, commands, store
+
+GOALS = (
+    # case, ours, reference, goal, what
+    ("enabled", "clusterlog native", "structlog fastest", 1.0, "native call / structlog's fastest to a file"),
+    ("enabled", "clusterlog native", "structlog fastest", 0.5, "  the goal that follows"),
+    ("enabled", "clusterlog native", "floor", 1.5, "native call / floor (encode, frame, write)"),
+    ("enabled", "clusterlog Handler", "python-json-logger orjson", 0.65, "Handler / python-json-logger with orjson"),
+    ("disabled", "clusterlog native", "stdlib text", 1.0, "disabled, five fields / stdlib's same call"),
+    ("disabled", "clusterlog native", "stdlib text", 0.8, "  the goal that follows"),
+    ("disabled-bare", "clusterlog native", "stdlib text", 1.0, "disabled, message only / stdlib"),
+    ("exception", "clusterlog native", "stdlib text", 0.06, "exception of 20 frames / stdlib"),
+)
+
+
+def _calls_table() -> None:
+    found = calls.measure()
+    peers = [peer for peer in calls.PEERS if any(peer in by for by in found.values())]
+    print("\nCPU microseconds per call (median of rounds; compare within a row)")
+    print(f"{'':16}" + "".join(f"{peer:>27}" for peer in peers))
+    for case, by in found.items():
+        cells = (f"{by[peer] / 1000:>27.3f}" if peer in by else f"{'-':>27}" for peer in peers)
+        print(f"{case:16}" + "".join(cells))
+    print("\nratio   goal  reached")
+    for case, ours, reference, goal, what in GOALS:
+        ratio = found[case][ours] / found[case][reference]
+        print(f"{ratio:5.2f}  {goal:5.2f}  {'yes' if ratio <= goal else 'NO ':4} {what}")
+
+
+def main() -> None:
+    """Run the subjects named on the command line (``calls``, ``store``, ``commands``), or all."""
+    subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table}
+    for name in sys.argv[1:] or subjects:
+        subjects[name]()
+
+
+main()

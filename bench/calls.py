@@ -1,0 +1,66 @@
+"""The price of a log call: every peer alive at once on one CPU, asked one at a time, round by round; medians."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.peers import PEERS
+
+CASES = {"enabled": 20_000, "varying": 20_000, "secret": 20_000, "disabled": 100_000, "disabled-bare": 100_000, "exception": 300}
+ROUNDS = 9
+
+
+class Peer:
+    """One peer's process."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        directory.mkdir()
+        command = [sys.executable, "-m", "bench.peers", name, str(directory)]
+        environment = {**os.environ, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self._process.stdout and self._process.stdin
+        self._out, self._in = self._process.stdout, self._process.stdin
+        assert self._out.readline() == "ready\n", f"{name} did not start"
+
+    def measure(self, case: str, calls: int) -> float | None:
+        """CPU nanoseconds of one call, or ``None`` if the peer has no such case."""
+        self._in.write(f"{case} {calls}\n")
+        self._in.flush()
+        answer = self._out.readline().strip()
+        return None if answer == "-" else int(answer) / calls
+
+    def close(self) -> None:
+        self._in.close()
+        self._process.wait()
+
+
+def measure(progress: object = None) -> dict[str, dict[str, float]]:
+    """Median CPU ns per call by case and peer."""
+    directory = Path(tempfile.mkdtemp(prefix="clusterlog-bench-"))
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    peers: list[Peer] = []
+    try:
+        peers += [Peer(name, directory / str(n)) for n, name in enumerate(PEERS)]
+        found: dict[str, dict[str, list[float]]] = {}
+        for turn in range(ROUNDS):
+            for case, calls in CASES.items():
+                for peer in peers:
+                    cost = peer.measure(case, calls)
+                    if cost is not None:
+                        found.setdefault(case, {}).setdefault(peer.name, []).append(cost)
+            print(f"\rlog calls: round {turn + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        return {case: {peer: statistics.median(costs) for peer, costs in by.items()} for case, by in found.items()}
+    finally:
+        for peer in peers:
+            peer.close()
+        os.sched_setaffinity(0, allowed)
+        shutil.rmtree(directory, ignore_errors=True)
