@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship.acknowledged import Acknowledged, sync_directory
@@ -19,7 +20,6 @@ from clusterlog.ship.batch import PROBE_EVENTS, Limits, cut
 from clusterlog.ship.quarantine import Quarantine
 from clusterlog.ship.retry import Backoff
 from clusterlog.ship.source import Source
-from clusterlog.ship.voice import Voice
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import instances
 from clusterlog.store.base import Delivery, Outcome, Sink
@@ -39,6 +39,18 @@ class Report:
     duplicates: int = 0
     dead: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+
+
+class Voice(Protocol):
+    """Says the shipper's own state events; ``ship.voice`` is the real one."""
+
+    id: str
+
+    def say(self, action: str, facts: Mapping[str, Any]) -> None:
+        """One state event, in the spool when this returns."""
+
+    def end(self) -> None:
+        """The shipper's own instance is over."""
 
 
 class Shipper:
