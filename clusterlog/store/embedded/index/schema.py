@@ -1,0 +1,86 @@
+"""The fields of the search index, its analyser, and how an index directory is opened.
+
+The index holds no event, only what finds one: ``ts`` (µs) and ``seq`` lead from a hit to its frame.
+
+- Fields that are grouped and counted by have a column and a field of their own (``COLUMNS``); ids that are only looked
+  up have a field without a column (``IDS``).
+- Everything else, the caller's ``labels`` included, is a token ``path NUL value`` in the one field ``leaf``, as
+  Elasticsearch's ``flattened`` does it: any number of keys costs terms, never fields.
+- Numbers have columns: those of ECS their own (``NUMBERS``), others a path in the JSON field ``number``.
+- ``unsure`` names the paths whose values could not be indexed as they are (too long, of another type than the field;
+  ``*``: the whole event). Such events are judged by their raw bytes, so that answers stay exact.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import tantivy
+
+from clusterlog.store.document import TEXT_FIELDS
+
+VERSION = 1
+"""Of the index's layout: a view of another version is built again from the frames."""
+
+COLUMNS = (
+    "log.level",
+    "log.logger",
+    "service.name",
+    "service.node.name",
+    "host.name",
+    "user.hash",
+    "error.type",
+    "clusterlog.error.fingerprint",
+    "event.dataset",
+)
+IDS = ("http.request.id", "trace.id", "process.entity_id")
+NUMBERS = ("event.sequence", "event.duration", "http.response.status_code", "process.pid")
+TERM_NUMBERS = frozenset({"http.response.status_code", "process.pid"})
+"""Numbers of few different values, which are terms as well as columns."""
+
+KEYWORDS = frozenset(COLUMNS + IDS)
+ANALYSER = "words"
+LONGEST_WORD = 255
+"""Bytes; the analyser leaves longer words out, and the event is unsure in that field."""
+
+WRITER_HEAP = 50_000_000
+
+
+@cache
+def schema() -> tantivy.Schema:
+    """The schema every partition's index has."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("ts", fast=True)
+    builder.add_unsigned_field("seq", fast=True)
+    for name in COLUMNS:
+        builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+    for name in (*IDS, "leaf", "unsure"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    for name in TEXT_FIELDS:
+        builder.add_text_field(name, tokenizer_name=ANALYSER, index_option="position")
+    for name in NUMBERS:
+        builder.add_integer_field(name, fast=True, indexed=name in TERM_NUMBERS)
+    builder.add_json_field("number", fast=True, tokenizer_name="raw", index_option="basic", expand_dots_enabled=True)
+    return builder.build()
+
+
+@cache
+def analyser() -> tantivy.TextAnalyzer:
+    """Words as ``document.words`` cuts them. tantivy's own ``default`` drops words of 40 bytes and more."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    return builder.filter(tantivy.Filter.remove_long(LONGEST_WORD + 1)).filter(tantivy.Filter.lowercase()).build()
+
+
+def open_index(directory: Path, *, create: bool = False) -> tantivy.Index:
+    """The index in ``directory``. Raises ``ValueError`` for a damaged or foreign one.
+
+    An analyser is not part of what tantivy saves: it is registered on every opening, before anything else is done. The
+    reader is a manual one, else every open index has a watcher thread.
+    """
+    if not create and not tantivy.Index.exists(str(directory)):
+        raise ValueError(f"{directory} holds no index")
+    index = tantivy.Index(schema(), path=str(directory), reuse=True)
+    index.register_tokenizer(ANALYSER, analyser())
+    index.config_reader("manual")
+    return index

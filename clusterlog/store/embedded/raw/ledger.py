@@ -1,0 +1,120 @@
+"""Which ids are stored: per instance the ranges of its sequences, so that a second copy is known without a look-up.
+
+The ids of our own events, ``<instance>-<sequence>``, are dense, and a week of them is a handful of ranges. Any other id
+is looked up in the index instead.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from zlib import crc32
+
+from clusterlog.store.embedded.raw.frames import IdRange
+
+OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})").fullmatch
+"""Takes an id of our own form apart: the instance and the sequence, both in hexadecimal digits."""
+
+_RECORD = struct.Struct("<16s 6s 6s I")
+RECORD_BYTES = _RECORD.size
+
+
+class Ranges:
+    """A set of whole numbers as sorted, disjoint, inclusive ranges."""
+
+    __slots__ = ("_firsts", "_lasts")
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._firsts, number) - 1
+        return at >= 0 and number <= self._lasts[at]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._firsts, self._lasts, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._firsts)
+
+    def add(self, first: int, last: int) -> None:
+        """Put ``first`` to ``last`` in, joining what overlaps or touches."""
+        firsts, lasts = self._firsts, self._lasts
+        if not firsts or first > lasts[-1] + 1:
+            firsts.append(first)
+            lasts.append(last)
+            return
+        begin = bisect_right(firsts, first)
+        if begin and lasts[begin - 1] >= first - 1:
+            begin -= 1
+            first = firsts[begin]
+        end = bisect_right(firsts, last + 1)
+        if end > begin:
+            last = max(last, lasts[end - 1])
+        firsts[begin:end] = [first]
+        lasts[begin:end] = [last]
+
+
+class Ledger:
+    """The ids of our own form that are stored, by instance."""
+
+    __slots__ = ("_instances",)
+
+    def __init__(self) -> None:
+        self._instances: dict[bytes, Ranges] = {}
+
+    def of(self, instance: bytes) -> Ranges:
+        """The sequences of one instance (16 bytes), to ask and to add to."""
+        ranges = self._instances.get(instance)
+        if ranges is None:
+            ranges = self._instances[instance] = Ranges()
+        return ranges
+
+    def add(self, ids: Iterable[IdRange]) -> None:
+        """Put ranges in."""
+        for instance, first, last in ids:
+            self.of(instance).add(first, last)
+
+    def ids(self) -> Iterator[IdRange]:
+        """Everything in it, as few ranges as there can be."""
+        for instance, ranges in self._instances.items():
+            for first, last in ranges:
+                yield instance, first, last
+
+
+def ranges_of(ids: Sequence[tuple[bytes, int] | None]) -> list[IdRange]:
+    """Some ids, each instance and sequence, as ranges; ``None`` stands for an id of another form."""
+    found: list[IdRange] = []
+    instance, first, last = b"", 0, -2
+    for each in sorted(own for own in ids if own is not None):
+        if each[0] != instance or each[1] != last + 1:
+            if last >= first:
+                found.append((instance, first, last))
+            instance, first = each
+        last = each[1]
+    if last >= first:
+        found.append((instance, first, last))
+    return found
+
+
+def write_records(ids: Iterable[IdRange]) -> bytes:
+    """Ranges as they stand in the side file of ids, each with its checksum."""
+    packed = []
+    for instance, first, last in ids:
+        record = _RECORD.pack(instance, first.to_bytes(6, "little"), last.to_bytes(6, "little"), 0)[:-4]
+        packed.append(record + crc32(record).to_bytes(4, "little"))
+    return b"".join(packed)
+
+
+def read_records(data: bytes) -> list[IdRange] | None:
+    """The ranges of a side file, ``None`` when a record is not what was written."""
+    found = []
+    for at in range(0, len(data) - RECORD_BYTES + 1, RECORD_BYTES):
+        instance, first, last, checksum = _RECORD.unpack_from(data, at)
+        if crc32(data[at : at + RECORD_BYTES - 4]) != checksum:
+            return None
+        found.append((instance, int.from_bytes(first, "little"), int.from_bytes(last, "little")))
+    return found

@@ -1,0 +1,269 @@
+"""The partition that is written to: its frames, their table and their ids, kept whole through any crash.
+
+Order of one append: frames, fdatasync (from here on the events are stored), ids, table. What stands in the table is
+therefore in the frames, and whatever a crash left out of the two side files is read again from the frames' headers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import zstandard
+
+from clusterlog.errors import StoreUnavailable
+from clusterlog.store.embedded.raw import frames, partition
+from clusterlog.store.embedded.raw.files import replace_file, sync_directory, write_at
+from clusterlog.store.embedded.raw.frames import Frame, Hole, IdRange
+from clusterlog.store.embedded.raw.ledger import RECORD_BYTES, Ledger, ranges_of, read_records, write_records
+from clusterlog.store.embedded.raw.partition import ENTRY_BYTES, Entry, FrameTable, Summary
+
+
+class LivePartition:
+    """The newest partition of a store, opened for appending."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.holes: list[Hole] = []
+        self.next_seq = 0
+        self.events = 0
+        self.bytes = 0
+        self.min_us, self.max_us = 2**63 - 1, -(2**63)
+        self._raw = self._table = self._ids = -1
+        self._entries = self._id_records = 0
+        self.dictionary: bytes | None = None
+        self._compressor = frames.compressor(None)
+
+    @classmethod
+    def create(cls, store: Path, name: str, next_seq: int, dictionary: bytes | None) -> LivePartition:
+        """A new partition, visible only when it is whole. Raises OSError."""
+        hidden = store / partition.PARTS / f".{name}.new"
+        if hidden.exists():
+            shutil.rmtree(hidden)
+        hidden.mkdir(0o700)
+        for file in (partition.RAW, partition.TABLE, partition.IDS):
+            os.close(os.open(hidden / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if dictionary is not None:
+            replace_file(hidden / partition.DICTIONARY, dictionary)
+        sync_directory(hidden)
+        directory = store / partition.PARTS / name
+        os.rename(hidden, directory)
+        sync_directory(directory.parent)
+        live = cls.recover(directory)
+        live.next_seq = max(live.next_seq, next_seq)
+        return live
+
+    @classmethod
+    def recover(cls, directory: Path) -> LivePartition:
+        """An existing partition, made whole: a torn end is cut, side files follow the frames. Raises OSError."""
+        live = cls(directory)
+        live._open()
+        try:
+            live._recover()
+        except BaseException:
+            live.close()
+            raise
+        return live
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._raw = os.open(self.directory / partition.RAW, flags, 0o600)
+        self._open_sides(flags)
+        self.use(partition.read_dictionary(self.directory))
+
+    def _open_sides(self, flags: int) -> None:
+        self._table = os.open(self.directory / partition.TABLE, flags, 0o600)
+        self._ids = os.open(self.directory / partition.IDS, flags, 0o600)
+
+    def use(self, dictionary: bytes | None) -> None:
+        """Compress with ``dictionary`` from here on; it stands in the directory already."""
+        self.dictionary = dictionary
+        self._compressor = frames.compressor(dictionary)
+
+    def _recover(self) -> None:
+        raw_bytes = os.fstat(self._raw).st_size
+        table = self._read_table()
+        ids = os.pread(self._ids, os.fstat(self._ids).st_size, 0)
+        if not table.is_sound(raw_bytes, len(ids) // RECORD_BYTES) or read_records(ids) is None:
+            self._rebuild_sides(raw_bytes)
+            return
+        for entry in table:
+            self._count(entry)
+        os.ftruncate(self._table, self._entries * ENTRY_BYTES)
+        os.ftruncate(self._ids, self._id_records * RECORD_BYTES)
+        for found in list(frames.scan(self._raw, self.bytes, raw_bytes)):
+            self._take(found)
+        self._cut(raw_bytes)
+
+    def _rebuild_sides(self, raw_bytes: int) -> None:
+        """Both side files again from the headers of all frames, in new files: readers may have the old ones open."""
+        os.close(self._table)
+        os.close(self._ids)
+        for file in (partition.TABLE, partition.IDS):
+            replace_file(self.directory / file, b"")
+        self._open_sides(os.O_RDWR | os.O_CLOEXEC)
+        for found in frames.scan(self._raw, 0, raw_bytes):
+            self._take(found)
+        self._cut(raw_bytes)
+
+    def _take(self, found: Frame | Hole) -> None:
+        if isinstance(found, Hole):
+            self.holes.append(found)
+            self.bytes = found.offset + found.length
+        else:
+            self._note([found])
+
+    def _cut(self, raw_bytes: int) -> None:
+        if self.bytes < raw_bytes:
+            os.ftruncate(self._raw, self.bytes)
+        os.fdatasync(self._raw)
+
+    def _note(self, written: Sequence[Frame]) -> None:
+        """Write frames into the two side files: ids first, since the table says how many of them count."""
+        records = self._id_records
+        entries = []
+        for frame in written:
+            records += len(frame.ids)
+            entries.append(
+                Entry(frame.first_seq, frame.offset, frame.length, frame.count, frame.min_us, frame.max_us, records)
+            )
+        ids = write_records(each for frame in written for each in frame.ids)
+        write_at(self._ids, ids, self._id_records * RECORD_BYTES)
+        write_at(self._table, b"".join(entry.pack() for entry in entries), self._entries * ENTRY_BYTES)
+        for entry in entries:
+            self._count(entry)
+
+    def _count(self, entry: Entry) -> None:
+        self._entries += 1
+        self._id_records = entry.ids
+        self.events += entry.count
+        self.next_seq = entry.first_seq + entry.count
+        self.bytes = entry.offset + entry.length
+        self.min_us = min(self.min_us, entry.min_us)
+        self.max_us = max(self.max_us, entry.max_us)
+
+    def append(
+        self,
+        bodies: Sequence[bytes],
+        times_us: Sequence[int],
+        own: Sequence[tuple[bytes, int] | None],
+        arrival: int,
+    ) -> list[IdRange]:
+        """Store events, numbered from ``next_seq``; they are on disk when it returns their ids.
+
+        ``own`` holds instance and sequence of each id of our own form. Raises ``StoreUnavailable`` when the events
+        could not be written; then none of them is stored.
+        """
+        written, data = self._frames(bodies, times_us, own, arrival)
+        try:
+            write_at(self._raw, data, self.bytes)
+            os.fdatasync(self._raw)
+            self._note(written)
+        except OSError as error:
+            self._take_back()
+            raise StoreUnavailable(f"cannot write {self.directory / partition.RAW}: {error.strerror}") from error
+        return [each for frame in written for each in frame.ids]
+
+    def _take_back(self) -> None:
+        """Remove what an append that failed left behind; the next recovery would do it as well."""
+        for fd, length in (
+            (self._raw, self.bytes),
+            (self._ids, self._id_records * RECORD_BYTES),
+            (self._table, self._entries * ENTRY_BYTES),
+        ):
+            os.ftruncate(fd, length)
+
+    def _frames(
+        self,
+        bodies: Sequence[bytes],
+        times_us: Sequence[int],
+        own: Sequence[tuple[bytes, int] | None],
+        arrival: int,
+    ) -> tuple[list[Frame], bytes]:
+        written: list[Frame] = []
+        data: list[bytes] = []
+        offset, seq = self.bytes, self.next_seq
+        for begin, end in _chunks(bodies):
+            ids = tuple(ranges_of(own[begin:end]))
+            times = times_us[begin:end]
+            frame = frames.write_frame(
+                bodies[begin:end], times, ids, first_seq=seq, arrival=arrival, compressor=self._compressor
+            )
+            written.append(Frame(offset, len(frame), seq, end - begin, arrival, min(times), max(times), ids))
+            data.append(frame)
+            offset += len(frame)
+            seq += end - begin
+        return written, b"".join(data)
+
+    def ids(self) -> list[IdRange]:
+        """Every id of our own form in this partition, as ranges."""
+        return read_records(os.pread(self._ids, self._id_records * RECORD_BYTES, 0)) or []
+
+    def sync(self) -> None:
+        """Make the side files durable; the frames are. Before an index is committed, so that readers find its hits."""
+        os.fdatasync(self._ids)
+        os.fdatasync(self._table)
+
+    def events_through(self, seq: int) -> int:
+        """How many events are numbered up to and with ``seq``; -1 if there is no such number."""
+        if seq < 0:
+            return 0
+        table = self._read_table()
+        at = table.find(seq)
+        return -1 if at < 0 else sum(table[each].count for each in range(at)) + seq - table[at].first_seq + 1
+
+    def _read_table(self) -> FrameTable:
+        table = FrameTable()
+        table.reload(self.directory / partition.TABLE)
+        return table
+
+    def read_after(self, seq: int) -> Iterator[tuple[Frame, list[bytes]]]:
+        """The frames with events numbered above ``seq``, read back; damaged ones are left out."""
+        table = FrameTable()
+        table.reload(self.directory / partition.TABLE)
+        decompressor: zstandard.ZstdDecompressor = frames.decompressor(self.dictionary)
+        for at in range(table.after(seq), len(table)):
+            entry = table[at]
+            try:
+                yield frames.read_frame(self._raw, entry.offset, entry.length, decompressor)
+            except frames.FrameDamaged:
+                continue
+
+    def finish(self, index: int) -> None:
+        """Write down what the partition holds, its ids joined: nothing more will come. ``index``: its layout."""
+        ledger = Ledger()
+        ledger.add(self.ids())
+        joined = list(ledger.ids())
+        self.sync()
+        replace_file(self.directory / partition.IDS, write_records(joined))
+        Summary(
+            partition.FORMAT,
+            index,
+            self.events,
+            self.next_seq,
+            self.bytes,
+            self.min_us,
+            self.max_us,
+            len(joined),
+        ).write(self.directory)
+
+    def close(self) -> None:
+        """Let the files go."""
+        for fd in (self._raw, self._table, self._ids):
+            if fd >= 0:
+                os.close(fd)
+        self._raw = self._table = self._ids = -1
+
+
+def _chunks(bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where the runs of events that fill one frame begin and end."""
+    begin = size = 0
+    for at, body in enumerate(bodies):
+        size += len(body) + 1
+        if size >= frames.FRAME_BYTES:
+            yield begin, at + 1
+            begin, size = at + 1, 0
+    if begin < len(bodies):
+        yield begin, len(bodies)

@@ -1,0 +1,163 @@
+"""One stretch of arrival: its directory, its files, and the table that leads from an event's number to its frame.
+
+    parts/<day>-<number>/  raw.zst    the frames, appended and never rewritten
+                           raw.dict   the dictionary they are compressed with, if there is one
+                           raw.idx    one record per frame: where it is and what it spans
+                           raw.ids    the ids in it, as ranges
+                           index/     the search index
+                           part.json  written when nothing more will come: what it holds
+
+Only ``raw.zst`` and ``raw.dict`` are truth; everything else is made again from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+from zlib import crc32
+
+from clusterlog.store.embedded.raw.files import replace_file
+
+PARTS = "parts"
+RAW, DICTIONARY, TABLE, IDS, INDEX, SUMMARY = "raw.zst", "raw.dict", "raw.idx", "raw.ids", "index", "part.json"
+FORMAT = "clusterlog.store.part/1"
+
+_ENTRY = struct.Struct("<QQIIqqII")
+ENTRY_BYTES = _ENTRY.size
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where one frame is and what it spans; ``ids`` counts the records of ``raw.ids`` up to and with this frame."""
+
+    first_seq: int
+    offset: int
+    length: int
+    count: int
+    min_us: int
+    max_us: int
+    ids: int
+
+    def pack(self) -> bytes:
+        """The entry's record, with its checksum."""
+        fields = (self.first_seq, self.offset, self.length, self.count, self.min_us, self.max_us, self.ids)
+        return _ENTRY.pack(*fields, crc32(_ENTRY.pack(*fields, 0)))
+
+
+class FrameTable:
+    """The entries of a partition, in order, kept as the bytes they are."""
+
+    __slots__ = ("_data", "_firsts", "_shown", "max_us", "min_us")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._firsts: memoryview = memoryview(b"").cast("Q")
+        self._shown = 0
+        self.min_us = 2**63 - 1
+        self.max_us = -(2**63)
+
+    def __len__(self) -> int:
+        return len(self._data) // ENTRY_BYTES
+
+    def extend(self, data: bytes) -> None:
+        """Take more records in; a last one that is cut short is left out."""
+        whole = len(data) - len(data) % ENTRY_BYTES
+        if not whole:
+            return
+        self._data += data[:whole]
+        signed = memoryview(data[:whole]).cast("q")
+        self.min_us = min(self.min_us, *signed[3::6])
+        self.max_us = max(self.max_us, *signed[4::6])
+        self._firsts = memoryview(self._data).cast("Q")[0::6]
+
+    def reload(self, path: Path) -> None:
+        """Take in what was appended to the file since the last time."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            at = len(self._data)
+            self.extend(os.pread(fd, max(0, os.fstat(fd).st_size - at), at))
+        finally:
+            os.close(fd)
+
+    def __getitem__(self, at: int) -> Entry:
+        return Entry(*_ENTRY.unpack_from(self._data, at * ENTRY_BYTES)[:7])
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (Entry(*fields[:7]) for fields in _ENTRY.iter_unpack(self._data))
+
+    def find(self, seq: int) -> int:
+        """The place of the frame that holds event number ``seq``, -1 if none does."""
+        at = bisect_right(self._firsts, seq) - 1
+        return at if at >= 0 and seq < self[at].first_seq + self[at].count else -1
+
+    def after(self, seq: int) -> int:
+        """The place of the first frame that holds a number greater than ``seq``."""
+        at = bisect_right(self._firsts, seq)
+        return at - 1 if at and self[at - 1].first_seq + self[at - 1].count > seq + 1 else at
+
+    def is_sound(self, raw_bytes: int, ids: int) -> bool:
+        """Whether every record has its checksum, follows the one before and stays within its files."""
+        seq = offset = known = 0
+        for fields in _ENTRY.iter_unpack(self._data):
+            entry = Entry(*fields[:7])
+            if crc32(_ENTRY.pack(*fields[:7], 0)) != fields[7]:
+                return False
+            if entry.first_seq < seq or entry.offset < offset or entry.ids < known:
+                return False
+            seq, offset, known = entry.first_seq + entry.count, entry.offset + entry.length, entry.ids
+        return offset <= raw_bytes and known <= ids
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a finished partition holds; ``next_seq`` is the number after its last event, ``ids`` counts id records."""
+
+    format: str
+    index: int
+    events: int
+    next_seq: int
+    raw_bytes: int
+    min_us: int
+    max_us: int
+    ids: int
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """The summary of a partition, ``None`` while it is not finished or if it cannot be read."""
+        try:
+            return cls(**json.loads((directory / SUMMARY).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def write(self, directory: Path) -> None:
+        """Put it there durably."""
+        replace_file(directory / SUMMARY, json.dumps(asdict(self)).encode() + b"\n")
+
+
+def directories(store: Path) -> list[Path]:
+    """The partitions of a store, oldest first."""
+    try:
+        found = [entry for entry in (store / PARTS).iterdir() if number_of(entry)]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=number_of)
+
+
+def number_of(directory: Path) -> int:
+    """The running number in a partition's name, 0 if it is not one."""
+    day, _, number = directory.name.partition("-")
+    return int(number) if day.isdecimal() and number.isdecimal() else 0
+
+
+def read_dictionary(directory: Path) -> bytes | None:
+    """The partition's dictionary, ``None`` if it has none."""
+    try:
+        return (directory / DICTIONARY).read_bytes()
+    except FileNotFoundError:
+        return None
