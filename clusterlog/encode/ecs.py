@@ -19,7 +19,8 @@ from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.failure import describe
-from clusterlog.record.redact import Redactor, suspicious
+from clusterlog.record.redact import Redactor
+from clusterlog.record.shapes import SHORTEST
 
 ECS_VERSION = "9.1.0"
 CACHED_MESSAGE = 1024
@@ -80,12 +81,13 @@ class Encoder:
         self._origin = origin.document()
         self._static = dumps(self._origin)[1:-1]
         self._redactor = redactor
+        self._suspicious = redactor.suspicious
         self._sanitizer = Sanitizer(redactor)
         self._metrics = metrics
         self._identity_hash = identity_hash
         self._heads: dict[tuple[str, int], bytes] = {}
         self._messages: dict[str, bytes] = {}
-        self._shapes: dict[tuple[Any, ...], tuple[str, ...]] = {}
+        self._shapes: dict[tuple[Any, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._nobody = self._rendered(None)
 
     def head(self, instance: str) -> Callable[[int, int], bytes]:
@@ -137,15 +139,18 @@ class Encoder:
         if not fields:
             return head + message + rendered.plain
         shape = (*fields, *map(type, fields.values()))
-        numbers = self._shapes.get(shape)
-        if numbers is None:
-            numbers = self._judge_shape(shape, fields)
+        numbers, texts = self._shapes.get(shape) or self._judge_shape(shape, fields)
         for name in numbers:
             # One comparison refuses NaN, both infinities, integers beyond 64 bits and shapes that are not plain.
             if name == "\0" or not -_TWO_63 < fields[name] < _TWO_63:
                 return b""
+        for name in texts:
+            said = fields[name]
+            # Most texts are too short for a secret's shape and have no sign that a name in them could need.
+            if (len(said) >= SHORTEST or "=" in said or ":" in said or "(" in said) and self._suspicious(said):
+                return b""
         own = dumps(fields)
-        if len(own) > FIELD_LIMIT or suspicious(own) or not rendered.keys.isdisjoint(fields):
+        if len(own) > FIELD_LIMIT or not rendered.keys.isdisjoint(fields):
             return b""
         return b"".join((head, message, rendered.middle, rendered.open, own[1:], b"}"))
 
@@ -163,17 +168,18 @@ class Encoder:
             _keep(self._messages, event, fragment)
         return fragment
 
-    def _judge_shape(self, shape: tuple[Any, ...], fields: dict[str, Any]) -> tuple[str, ...]:
-        """Which of these fields are numbers to be compared; keys and types alone decide the rest, once per shape."""
+    def _judge_shape(self, shape: tuple[Any, ...], fields: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Which of these fields are numbers, which are texts; keys and types alone decide the rest, once per shape."""
         names = tuple(fields)
         types = shape[len(names) :]
         innocent = all(
-            type(name) is str and 0 < len(name) <= 256 and name.isprintable() and not self._redactor.is_secret_key(name)
+            type(name) is str and self._sanitizer.name(name) == name and not self._redactor.is_secret_key(name)
             for name in names
         )
         plain = innocent and _PLAIN.issuperset(types) and self._metrics.isdisjoint(names)
         numbers = tuple(n for n, t in zip(names, types, strict=True) if t is int or t is float) if plain else _NOT_PLAIN
-        return _keep(self._shapes, shape, numbers)
+        texts = tuple(n for n, t in zip(names, types, strict=True) if t is str)
+        return _keep(self._shapes, shape, (numbers, texts))
 
     def _context(self) -> Rendered:
         scope = current.get()
@@ -317,18 +323,11 @@ class Encoder:
     def _failure(self, failure: BaseException | None) -> dict[str, Any]:
         if failure is None:
             return {}
-        told = describe(failure)
-        text = self._sanitizer.text
-        error = {
-            "type": text(told.type, 512),
-            "message": text(told.message, FIELD_LIMIT),
-            "stack_trace": text(told.stack_trace, 8 * FIELD_LIMIT),
-        }
+        told = describe(failure, redactor=self._redactor)
+        error = {"type": told.type, "message": told.message, "stack_trace": told.stack_trace}
         inner: dict[str, Any] = {"fingerprint": told.fingerprint}
         if told.chain:
-            inner["chain"] = [
-                {"type": text(c.type, 512), "message": text(c.message, 4096), "relation": c.relation} for c in told.chain
-            ]
+            inner["chain"] = [{"type": c.type, "message": c.message, "relation": c.relation} for c in told.chain]
         return {"error": error, "clusterlog": {"error": inner}}
 
     def _minimal(self, level: int, logger: str, event: Any, error: Exception) -> bytes:
