@@ -15,6 +15,9 @@ _RESERVED = frozenset(_BARE.__dict__) | {"message", "asctime", "taskName"}
 _FIRST, _LAST = 0, 4_102_444_800_000_000_000
 """A record's time outside of these (1970 to 2100) is not believed: the clock is asked instead."""
 
+elsewhere: set[str] = set()
+"""Names of loggers whose records do not go on the road, because another event stands for them."""
+
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
     """The caller's own fields of a record: what ``extra=`` and filters put behind the library's attributes."""
@@ -49,7 +52,7 @@ class RecordHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record's own words over: template, arguments, fields, exception, time."""
         road = slot.road
-        if road is None:
+        if road is None or record.name in elsewhere:
             return
         fields = extras(record)
         event: Any = record.msg

@@ -1,0 +1,1 @@
+"""Requests going out: each carries the ids to the hosts that may know them, and ends in one call event."""
