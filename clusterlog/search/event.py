@@ -1,0 +1,160 @@
+"""What the order and the story of a request need to know of one stored document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clusterlog.search.instant import instant
+
+Kind = Literal["line", "access", "call", "span"]
+Document = Mapping[str, Any]
+
+_KINDS: dict[object, Kind] = {"clusterlog.access": "access", "clusterlog.call": "call", "clusterlog.span": "span"}
+_ERRORS = frozenset({"error", "critical", "fatal", "alert", "emergency"})
+_LONGEST_NS = 10 * 365 * 86_400 * 1_000_000_000  # a span of more than ten years is a mistake, not a duration
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One document and its facts. Text that is missing or is no text is empty, other facts are ``None``.
+
+    ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
+    span ids; a call or span event has its own, every other event that of the work it belongs to.
+    """
+
+    id: str
+    kind: Kind
+    instance: str
+    sequence: int | None
+    time_ns: int | None
+    node: str
+    service: str
+    clock: str
+    span: str
+    parent: str
+    duration_ns: int | None
+    level: str
+    logger: str
+    outcome: str
+    status: int | None
+    document: Document = field(repr=False)
+
+    @property
+    def started_ns(self) -> int | None:
+        """When what the event ends began; for a line, when it was logged."""
+        if self.time_ns is None or self.duration_ns is None:
+            return self.time_ns
+        return self.time_ns - self.duration_ns
+
+    @property
+    def failed(self) -> bool:
+        """Whether the event says that what it is about went wrong."""
+        return self.outcome == "failure" or (self.status is not None and self.status >= 500)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether a search for the first error stops here."""
+        return self.level in _ERRORS or (self.kind != "line" and self.failed)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a call got its response, so that all the callee did for it lies before this event."""
+        return self.status is not None or self.outcome == "success"
+
+
+def part(document: object, path: str) -> Any:
+    """What stands at a dotted path of nested objects, or ``None``; whatever the document is made of."""
+    for name in path.split("."):
+        if not isinstance(document, dict):  # the abstract Mapping would cost as much as all the rest
+            return None
+        document = document.get(name)
+    return document
+
+
+def text(document: object, path: str) -> str:
+    """The text at a path; empty if there is none."""
+    found = part(document, path)
+    return found if isinstance(found, str) else ""
+
+
+def whole(document: object, path: str) -> int | None:
+    """The integer at a path, or ``None``; a truth value is none."""
+    found = part(document, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def is_state(document: Document) -> bool:
+    """Whether a document tells of a process and not of what it did for a request."""
+    return text(document, "event.kind") == "state"
+
+
+def read(document: Document) -> Event:
+    """The facts of one document, which is any parsed JSON object; never raises, whatever a stranger put into it."""
+    kind = _KINDS.get(text(document, "event.dataset"), "line")
+    node = text(document, "service.node.name")
+    host = text(document, "host.name")
+    instance = text(document, "process.entity_id")
+    span, parent = text(document, "span.id"), text(document, "clusterlog.parent.span_id")
+    duration = whole(document, "event.duration")
+    return Event(
+        id=text(document, "event.id") or f"unnumbered-{hashlib.sha256(content(document).encode()).hexdigest()[:16]}",
+        kind=kind,
+        instance=instance,
+        sequence=whole(document, "event.sequence"),
+        time_ns=instant(part(document, "@timestamp")),
+        node=node or host or "?",
+        service=text(document, "service.name"),
+        clock=host or node or instance,
+        span=span,
+        parent=parent if parent != span else "",
+        duration_ns=duration if duration is not None and 0 <= duration <= _LONGEST_NS else None,
+        level=text(document, "log.level").lower(),
+        logger=text(document, "log.logger"),
+        outcome=text(document, "event.outcome"),
+        status=_status(kind, document),
+        document=document,
+    )
+
+
+def content(document: Document) -> str:
+    """The document as text that is the same for the same content."""
+    return json.dumps(document, sort_keys=True, default=repr)
+
+
+def method_and_route(event: Event) -> str:
+    """What an access event was asked: ``GET /orders/{id}``."""
+    path = text(event.document, "clusterlog.route") or text(event.document, "url.path")
+    return f"{text(event.document, 'http.request.method')} {path}".strip()
+
+
+def target(event: Event) -> str:
+    """Whom a call asked: ``payments:8003``, ``bank.example``; empty if the event does not say."""
+    domain, port = text(event.document, "url.domain"), whole(event.document, "url.port")
+    if domain:
+        domain = f"[{domain}]" if ":" in domain and not domain.startswith("[") else domain
+        return f"{domain}:{port}" if port is not None else domain
+    _, found, rest = text(event.document, "url.full").partition("://")
+    return rest.split("/", 1)[0].rpartition("@")[2] if found else ""
+
+
+def request_line(event: Event) -> str:
+    """What a call asked: ``POST http://payments:8003/charge``."""
+    url = text(event.document, "url.full")
+    if not url:
+        scheme, path = text(event.document, "url.scheme"), text(event.document, "url.path")
+        url = (f"{scheme}://" if scheme else "") + target(event) + path
+    return f"{text(event.document, 'http.request.method')} {url}".strip()
+
+
+def name(event: Event) -> str:
+    """What a person calls the work an event ends: its route, its target or the name of its step."""
+    by_kind = {"access": method_and_route, "call": request_line}.get(event.kind)
+    return (by_kind(event) if by_kind else "") or text(event.document, "message") or event.logger
+
+
+def _status(kind: Kind, document: Document) -> int | None:
+    return whole(document, "http.response.status_code" if kind == "access" else "clusterlog.call.status_code")

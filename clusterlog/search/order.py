@@ -1,0 +1,377 @@
+"""What happened before what: the causal order of one request's events.
+
+Within a process the sequence is the order. Across processes there is one kind of evidence: a call event has its own
+span id, and whatever names that span as its parent, in another process, was caused by the call. So the callee's work
+lies behind the caller's last event from before the call began and, if the call was answered, the callee's access event
+lies before the call event. (An access event may be written a moment after its caller has read the response; such an
+edge gives way where it would contradict the others.) What these edges leave open is ordered by recorded time, then by
+node.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from clusterlog.search.event import Event
+
+_NEVER = 1 << 80  # behind every recorded time
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One stay of a request in one process: the events of one server span, by sequence.
+
+    ``span`` is empty for events that belong to no span. ``parent`` is the span that caused the visit, in whatever
+    process; ``access`` is missing while the visit lasts, and where its end was not told.
+    """
+
+    instance: str
+    span: str
+    parent: str
+    access: Event | None
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A call and the visit it caused. ``caller`` is the event that ended the call, or whatever else has its span."""
+
+    caller: Event
+    visit: Visit
+
+    @property
+    def returned(self) -> bool:
+        """Whether the response came back, so that the visit's access event lies before the caller's event."""
+        caller = self.caller
+        answered = caller.status is not None or (caller.kind == "call" and caller.answered)
+        return self.visit.access is not None and answered
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Events in causal order; ``after`` gives the direct causal predecessors of an event by id.
+
+    ``cycles`` are groups of event ids whose evidence contradicts itself; among them it was not used.
+    """
+
+    events: tuple[Event, ...]
+    after: dict[str, tuple[str, ...]]
+    visits: tuple[Visit, ...]
+    hops: tuple[Hop, ...]
+    cycles: tuple[tuple[str, ...], ...]
+
+
+def ordered(events: Iterable[Event]) -> Order:
+    """Order the events of one request, each of them once, in whatever order they arrived."""
+    arranged = sorted(events, key=_arrangement)
+    visits = _visits(arranged)
+    hops, cycles = _sound(_hops(visits), visits)
+    graph = _Graph(arranged)
+    graph.add_hops(visits, hops)
+    sequence = graph.sorted()
+    if sequence is None:
+        cycles += graph.break_cycles()
+        sequence = graph.sorted()
+        assert sequence is not None, "only the sequences of processes are left, which cannot contradict themselves"
+    in_order = tuple(arranged[index] for index in sequence)
+    after = {event.id: tuple(arranged[i].id for i in graph.before[n]) for n, event in enumerate(arranged)}
+    return Order(in_order, after, tuple(visits), tuple(hops), tuple(cycles))
+
+
+def _arrangement(event: Event) -> tuple[str, int, int, str]:
+    sequence = _NEVER if event.sequence is None else event.sequence
+    return event.instance, sequence, _NEVER if event.time_ns is None else event.time_ns, event.id
+
+
+def _by_instance(events: Iterable[Event]) -> dict[str, list[Event]]:
+    grouped: dict[str, list[Event]] = {}
+    for event in events:
+        grouped.setdefault(event.instance, []).append(event)
+    return grouped
+
+
+# Visits: which events of a process belong to which server span.
+
+
+def _visits(arranged: Sequence[Event]) -> list[Visit]:
+    visits = []
+    for instance, events in _by_instance(arranged).items():
+        spans = _Spans(events)
+        stays: dict[str, list[Event]] = {}
+        for event in events:
+            stays.setdefault(spans.server_of(event), []).append(event)
+        visits += [_visit(instance, span, stay) for span, stay in stays.items()]
+    return visits
+
+
+def _visit(instance: str, span: str, events: list[Event]) -> Visit:
+    own = [event for event in events if span and event.span == span]
+    access = next((event for event in own if event.kind == "access"), None)
+    parents = [access.parent] if access is not None and access.parent else [event.parent for event in own]
+    return Visit(instance, span, next(filter(None, parents), ""), access, tuple(events))
+
+
+class _Spans:
+    """The spans one process tells of."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._accesses = [event for event in events if event.kind == "access" and event.span]
+        self._servers = {event.span for event in self._accesses}
+        self._ended = {event.span for event in events if event.kind in ("call", "span")}
+        self._calls = {event.span for event in events if event.kind == "call"}
+        self._parents = {event.span: event.parent for event in events if event.span and event.parent}
+        self._seen = {event.span for event in events if event.span}
+        roots = self._servers or {self._root(event.span) for event in events if event.span and event.kind == "line"}
+        self._only = next(iter(roots)) if len(roots) == 1 else ""
+
+    def server_of(self, event: Event) -> str:
+        """The server span an event belongs to; empty if that cannot be told."""
+        root = self._root(event.span)
+        if root in self._servers or (root and root in self._parents) or (root and root not in self._ended):
+            return root
+        return self._only or self._enclosing(event)
+
+    def _root(self, span: str) -> str:
+        """Up the parents as far as they are of this process, which a call's own parent always is."""
+        passed = {span}
+        while span not in self._servers:
+            parent = self._parents.get(span, "")
+            if not parent or parent in passed or (parent not in self._seen and span not in self._calls):
+                return span
+            passed.add(parent)
+            span = parent
+        return span
+
+    def _enclosing(self, event: Event) -> str:
+        """The shortest visit during which the event happened: within a process the clock can be believed."""
+        if event.time_ns is None:
+            return ""
+        around = [
+            (access.duration_ns or 0, access.span)
+            for access in self._accesses
+            if access.time_ns is not None and (access.started_ns or 0) <= event.time_ns <= access.time_ns
+        ]
+        return min(around)[1] if around else ""
+
+
+# Hops: which call caused which visit.
+
+
+def _hops(visits: Sequence[Visit]) -> list[Hop]:
+    told: dict[str, Event] = {}
+    strength = {"call": 0, "span": 1, "access": 2, "line": 3}
+    for visit in visits:
+        for event in visit.events:
+            known = told.get(event.span)
+            if known is None or strength[event.kind] < strength[known.kind]:
+                told[event.span] = event
+    return [Hop(told[visit.parent], visit) for visit in visits if visit.parent and visit.parent in told]
+
+
+def _sound(hops: list[Hop], visits: Sequence[Visit]) -> tuple[list[Hop], list[tuple[str, ...]]]:
+    """The hops without those that make a visit its own cause, and the events of those."""
+    home = {event.id: number for number, visit in enumerate(visits) for event in visit.events}
+    number_of = {id(visit): number for number, visit in enumerate(visits)}
+    caused = {number_of[id(hop.visit)]: home[hop.caller.id] for hop in hops}
+    state: dict[int, int] = {}  # the walk on which a visit was first met
+    circular: list[set[int]] = []
+    for walk, begin in enumerate(caused):
+        at: int | None = begin
+        while at is not None and at not in state:
+            state[at] = walk
+            at = caused.get(at)
+        if at is not None and state[at] == walk:
+            circle = {at}
+            while (at := caused[at]) not in circle:
+                circle.add(at)
+            circular.append(circle)
+    if not circular:
+        return hops, []
+    looped = set().union(*circular)
+    sound = [hop for hop in hops if number_of[id(hop.visit)] not in looped]
+    return sound, [_evidence(circle, hops, number_of) for circle in circular]
+
+
+def _evidence(circle: set[int], hops: Sequence[Hop], number_of: dict[int, int]) -> tuple[str, ...]:
+    events = []
+    for hop in hops:
+        if number_of[id(hop.visit)] in circle:
+            events += [hop.caller.id, hop.visit.access.id if hop.visit.access else hop.visit.events[0].id]
+    return tuple(dict.fromkeys(sorted(events)))
+
+
+class _Graph:
+    """Direct causal edges between events, by their numbers in the arrangement."""
+
+    def __init__(self, arranged: Sequence[Event]) -> None:
+        self.events = arranged
+        self.before: list[list[int]] = [[] for _ in arranged]
+        self.number = {event.id: number for number, event in enumerate(arranged)}
+        self._starts: set[tuple[int, int]] = set()
+        self._returns: set[tuple[int, int]] = set()
+        self.chains = self._chained()
+
+    def _chained(self) -> dict[str, list[int]]:
+        chains: dict[str, list[int]] = {}
+        for number, event in enumerate(self.events):
+            if event.instance and event.sequence is not None:
+                chains.setdefault(event.instance, []).append(number)
+        for chain in chains.values():
+            for earlier, later in pairwise(chain):
+                self.before[later].append(earlier)
+        return chains
+
+    def add_hops(self, visits: Sequence[Visit], hops: Sequence[Hop]) -> None:
+        """Add the edges between callers and callees."""
+        begins = _Begins(self, visits, hops)
+        for hop in hops:
+            if hop.caller.instance == hop.visit.instance:
+                continue  # the sequence says more
+            for earlier in begins.behind(hop):
+                for first in self.firsts(hop.visit):
+                    self._add(earlier, first, self._starts)
+            if hop.returned and hop.visit.access is not None:
+                self._add(self.number[hop.visit.access.id], self.number[hop.caller.id], self._returns)
+
+    def _add(self, earlier: int, later: int, kind: set[tuple[int, int]]) -> None:
+        if earlier not in self.before[later]:
+            self.before[later].append(earlier)
+            kind.add((earlier, later))
+
+    def firsts(self, visit: Visit) -> list[int]:
+        """The events of a visit that no other event of it precedes by sequence."""
+        numbers = [self.number[event.id] for event in visit.events]
+        if not visit.instance:
+            return numbers
+        chained = [number for number in numbers if self.events[number].sequence is not None]
+        return chained[:1] + [number for number in numbers if self.events[number].sequence is None]
+
+    def sorted(self) -> list[int] | None:
+        """Numbers in causal order, what is left open by recorded time; ``None`` if there are cycles."""
+        waiting = [len(before) for before in self.before]
+        followers = self._followers()
+        ranks = self._ranks()
+        ready = [(ranks[number], number) for number, count in enumerate(waiting) if not count]
+        heapq.heapify(ready)
+        result = []
+        while ready:
+            _, number = heapq.heappop(ready)
+            result.append(number)
+            for follower in followers[number]:
+                waiting[follower] -= 1
+                if not waiting[follower]:
+                    heapq.heappush(ready, (ranks[follower], follower))
+        return result if len(result) == len(self.events) else None
+
+    def _followers(self) -> list[list[int]]:
+        followers: list[list[int]] = [[] for _ in self.events]
+        for later, before in enumerate(self.before):
+            for earlier in before:
+                followers[earlier].append(later)
+        return followers
+
+    def _ranks(self) -> list[tuple[int, str]]:
+        """Recorded time, without one that of the event before in the process, and the node's name."""
+        times: list[int] = []
+        for number, event in enumerate(self.events):
+            inherited = times[-1] if number and self.events[number - 1].instance == event.instance else _NEVER
+            times.append(inherited if event.time_ns is None else event.time_ns)
+        return [(time, event.node) for time, event in zip(times, self.events, strict=True)]
+
+    def break_cycles(self) -> list[tuple[str, ...]]:
+        """Take edges out of cycles until none is left; gives the events of those that returns do not explain."""
+        self._drop(self._returns, self._tangled())
+        tangled = self._tangled()
+        self._drop(self._starts, tangled)
+        return [tuple(self.events[number].id for number in sorted(group)) for group in tangled]
+
+    def _drop(self, kind: set[tuple[int, int]], groups: Sequence[set[int]]) -> None:
+        for group in groups:
+            for later in group:
+                self.before[later] = [n for n in self.before[later] if n not in group or (n, later) not in kind]
+
+    def _tangled(self) -> list[set[int]]:
+        """The events on cycles and between them, grouped by what hangs together."""
+        followers = self._followers()
+        core = _peeled(followers, _peeled(self.before, set(range(len(self.events)))))
+        groups = []
+        while core:
+            group = {min(core)}
+            found = [*group]
+            while found:
+                number = found.pop()
+                near = core.intersection([*self.before[number], *followers[number]]).difference(group)
+                group |= near
+                found += near
+            core -= group
+            groups.append(group)
+        return groups
+
+
+class _Begins:
+    """What is known to lie before each call began: events by number, at most one of each process."""
+
+    def __init__(self, graph: _Graph, visits: Sequence[Visit], hops: Sequence[Hop]) -> None:
+        self._graph = graph
+        self._home = {event.id: visit for visit in visits for event in visit.events}
+        self._first = {id(visit): min(graph.firsts(visit)) for visit in visits}
+        self._cause = {id(hop.visit): hop for hop in hops}
+        self._latest = {instance: self._latest_times(chain) for instance, chain in graph.chains.items()}
+        self._known: dict[int, dict[str, int]] = {}
+
+    def behind(self, hop: Hop) -> Iterable[int]:
+        """The caller's last event before the call. If its visit had none yet, also what lies before that visit."""
+        path: list[tuple[Hop, int | None]] = []
+        at: Hop | None = hop
+        while at is not None and id(at) not in self._known:
+            visit, last = self._home[at.caller.id], self._last_before(at.caller)
+            path.append((at, last))
+            within = last is not None and last >= self._first[id(visit)]
+            at = None if within else self._cause.get(id(visit))
+        found = self._known[id(at)] if at is not None else {}
+        for passed, last in reversed(path):
+            if last is not None:
+                instance = passed.caller.instance
+                found = {**found, instance: max(last, found.get(instance, last))}
+            self._known[id(passed)] = found
+        return self._known[id(hop)].values()
+
+    def _last_before(self, caller: Event) -> int | None:
+        """The last event that the caller's process told before the call began, by the one clock both were told by."""
+        chain = self._graph.chains.get(caller.instance)
+        if chain is None or caller.started_ns is None or caller.duration_ns is None:
+            return None
+        by_time = bisect_right(self._latest[caller.instance], caller.started_ns)
+        by_sequence = bisect_left(chain, self._graph.number[caller.id])
+        place = min(by_time, by_sequence) - 1
+        return chain[place] if place >= 0 else None
+
+    def _latest_times(self, chain: Sequence[int]) -> list[int]:
+        """For each place in a chain the latest time up to it, so that a clock set back hides no later event."""
+        latest, times = -_NEVER, []
+        for number in chain:
+            time = self._graph.events[number].time_ns
+            latest = latest if time is None else max(latest, time)
+            times.append(latest)
+        return times
+
+
+def _peeled(before: Sequence[Sequence[int]], among: set[int]) -> set[int]:
+    """What is left when everything that has nothing left before it has been taken away, again and again."""
+    followers: dict[int, list[int]] = {number: [] for number in among}
+    waiting = dict.fromkeys(among, 0)
+    for later in among:
+        for earlier in among.intersection(before[later]):
+            followers[earlier].append(later)
+            waiting[later] += 1
+    ready = [number for number, count in waiting.items() if not count]
+    while ready:
+        for follower in followers[ready.pop()]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                ready.append(follower)
+    return {number for number, count in waiting.items() if count}

@@ -1,0 +1,276 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clusterlog.errors import NotFound
+from clusterlog.search.journey import Clock, Journey, journey
+
+MS = 1_000_000
+CASES = settings(max_examples=100)
+
+
+def told(found: Journey) -> list[str]:
+    return [entry.event.document["message"] for entry in found.entries]
+
+
+def test_the_header_is_that_of_the_outermost_access_event(checkout: Any) -> None:
+    found = journey(checkout().documents)
+    assert (found.method, found.route, found.status, found.outcome) == ("POST", "/checkout", 502, "failed")
+    assert found.id == "0193f0c2a1b27c3d8e4f5a6b7c8d9e0f"
+    assert found.trace_ids == ("7" * 32,)
+    assert found.started == "2026-11-03T12:00:00.000000000Z"
+    assert found.duration_ns == 1836 * MS
+    assert found.nodes == ("shop-1", "orders-2", "payments-1")
+    assert found.services == ("shop", "orders", "payments")
+    assert found.spans == 6
+    assert len(found.entries) == 11
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "expected"),
+    [
+        (200, "success", "ok"),
+        (404, "success", "ok"),
+        (499, "failure", "failed"),
+        (500, "success", "failed"),
+        (None, "failure", "failed"),
+        (101, "success", "ok"),
+    ],
+)
+def test_a_request_failed_if_its_answer_says_so(story: Any, status: int | None, outcome: str, expected: str) -> None:
+    story.process("shop-1").access(5, 5, "GET /", status, span="s1", event={"outcome": outcome})
+    assert journey(story.documents).outcome == expected
+
+
+def test_a_request_runs_until_its_outermost_access_event_is_there(checkout: Any) -> None:
+    documents = checkout().documents[:-1]
+    for left in (documents, documents[:-1], documents[:1]):
+        found = journey(left)
+        assert (found.outcome, found.status, found.root) == ("running", None, None)
+        assert (found.method, found.route) == ("", "")
+    assert journey(documents).duration_ns == 1_831_800_000  # from the first line to the last event so far
+
+
+def test_a_callees_answer_is_not_taken_for_the_whole_while_its_caller_has_not_told_of_the_call(story: Any) -> None:
+    shop, orders = story.process("shop-1"), story.process("orders-1")
+    shop.log(1, "calling", span="s1")
+    orders.access(5, 2, "GET /b", 200, span="s2", parent="c1")
+    assert journey(story.documents).outcome == "running"
+
+
+def test_a_parent_that_a_client_outside_sent_makes_no_difference(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "hello", span="s1")
+    shop.access(5, 5, "GET /", 200, span="s1", parent="browser")
+    assert journey(story.documents).outcome == "ok"
+
+
+def test_of_two_outermost_visits_the_first_is_the_request(story: Any) -> None:
+    one, two = story.process("shop-1", host="h"), story.process("shop-2", host="h")
+    one.access(5, 4, "GET /first", 500, span="s1")
+    two.access(9, 2, "GET /second", 200, span="s2")
+    assert journey(story.documents).route == "/first"
+
+
+def test_without_a_route_the_path_stands_for_it(story: Any) -> None:
+    story.process("shop-1").access(5, 5, "GET /", 200, span="s1", clusterlog={"route": None}, url={"path": "/a/7"})
+    assert journey(story.documents).route == "/a/7"
+
+
+def test_each_process_has_a_lane_in_the_order_of_first_appearance(story: Any) -> None:
+    one, two, again = (story.process(node, host="h") for node in ("shop-1", "orders-1", "shop-1"))
+    two.log(2, "second")
+    one.log(1, "first")
+    again.log(3, "third")
+    found = journey(story.documents)
+    assert [(lane.node, lane.instance) for lane in found.lanes] == [
+        ("shop-1", one.instance),
+        ("orders-1", two.instance),
+        ("shop-1", again.instance),
+    ]
+    assert [entry.lane for entry in found.entries] == [0, 1, 2]
+    assert found.nodes == ("shop-1", "orders-1")
+
+
+def test_state_events_are_no_part_of_a_request(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "hello")
+    shop.log(2, "opened", event={"kind": "state", "action": "open"})
+    assert told(journey(story.documents)) == ["hello"]
+
+
+@pytest.mark.parametrize("documents", [[], [{"event": {"kind": "state"}}]])
+def test_a_request_without_events_is_not_found(documents: list[dict[str, Any]]) -> None:
+    with pytest.raises(NotFound):
+        journey(documents)
+
+
+@given(data=st.data())
+@CASES
+def test_copies_of_an_event_are_one_event(any_request: Any, data: st.DataObject) -> None:
+    story, _ = data.draw(any_request)
+    doubled = story.documents + copy.deepcopy(data.draw(st.lists(st.sampled_from(story.documents), max_size=5)))
+    assert journey(data.draw(st.permutations(doubled))) == journey(story.documents)
+
+
+def test_of_copies_that_differ_the_same_one_is_taken_in_either_order(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "one")
+    other = copy.deepcopy(story.documents[0]) | {"message": "another"}
+    assert told(journey([story.documents[0], other])) == told(journey([other, story.documents[0]])) == ["another"]
+
+
+@given(data=st.data())
+@CASES
+def test_every_fact_is_the_same_in_whatever_order_events_arrive(any_request: Any, data: st.DataObject) -> None:
+    story, _ = data.draw(any_request)
+    assert journey(data.draw(st.permutations(story.documents))) == journey(story.documents)
+
+
+def certainties(found: Journey) -> dict[str, bool]:
+    return {entry.event.document["message"]: entry.certain for entry in found.entries}
+
+
+def test_order_is_certain_by_sequence_by_cause_and_by_one_clock_but_not_between_clocks(story: Any) -> None:
+    shop, other = story.process("shop-1", host="h"), story.process("other-1", host="h")
+    orders, far = story.process("orders-1"), story.process("far-1")
+    shop.log(1, "first", span="s1")
+    shop.log(2, "by sequence", span="s1")
+    orders.access(4, 1, "by cause", 200, span="s2", parent="c1")
+    shop.call(6, 3.5, "by return", 200, span="c1", parent="s1")
+    other.log(7, "by one clock")
+    far.log(8, "by another clock")
+    other.log(9, "back again")
+    assert certainties(journey(story.documents)) == {
+        "first": True,
+        "by sequence": True,
+        "by cause": True,
+        "by return": True,
+        "by one clock": True,
+        "by another clock": False,
+        "back again": False,
+    }
+
+
+def test_equal_times_of_one_clock_tell_no_order(story: Any) -> None:
+    one, two = story.process("shop-1", host="h"), story.process("shop-2", host="h")
+    one.log(1, "a")
+    two.log(1, "b")
+    assert certainties(journey(story.documents)) == {"a": True, "b": False}
+
+
+@pytest.mark.parametrize(("skew_ms", "at_least_ms"), [(5000, 4598), (-5000, -4998), (0, None), (300, None), (-2, None)])
+def test_a_clock_that_calls_prove_wrong_is_said_to_be_off_by_at_least_so_much(
+    checkout: Any, skew_ms: int, at_least_ms: int | None
+) -> None:
+    """Orders begins 2 ms after it was called and ends 402 ms before its caller heard of it."""
+    found = journey(checkout(skews=(0, skew_ms, 0)).documents)
+    clocks = {lane.node: lane.clock for lane in found.lanes}
+    assert clocks["shop-1"] == Clock()
+    assert clocks["orders-2"] == Clock(at_least_ns=None if at_least_ms is None else at_least_ms * MS)
+
+
+def test_what_is_known_of_clocks_adds_up_along_calls(checkout: Any) -> None:
+    found = journey(checkout(skews=(0, 5000, 10_000)).documents)
+    off = {lane.node: lane.clock.at_least_ns for lane in found.lanes}
+    assert off["orders-2"] == 4598 * MS
+    assert off["payments-1"] == (4598 + 5000 - 1) * MS
+
+
+@given(data=st.data())
+@CASES
+def test_no_right_clock_is_ever_said_to_be_wrong(any_request: Any, data: st.DataObject) -> None:
+    story, _ = data.draw(any_request)
+    skews = {process.instance: process.skew_ms for process in story.processes}
+    found = journey(story.documents)
+    reference = skews[(found.root or found.entries[0].event).instance]
+    for lane in found.lanes:
+        bound, truth = lane.clock.at_least_ns, (skews[lane.instance] - reference) * MS
+        assert bound is None or (0 < bound <= truth + 1000 if bound > 0 else truth - 1000 <= bound < 0)
+
+
+def test_a_pause_is_told_with_what_was_going_on(checkout: Any) -> None:
+    found = journey(checkout().documents)
+    pauses = [(gap.length_ns // MS, gap.place, gap.inside, [event.span for event in gap.open]) for gap in found.gaps]
+    assert pauses == [(1402, 3, True, ["c3", "c2", "c1", "s3", "s2", "s1"]), (402, 9, True, ["c1", "s1"])]
+
+
+def test_a_pause_is_told_from_50_ms_and_a_twentieth_of_the_request_on(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(50, "at 50", span="s1")
+    shop.log(100.001, "at 100", span="s1")
+    shop.access(101, 101, "GET /", 200, span="s1")
+    assert [gap.length_ns for gap in journey(story.documents).gaps] == [50_001_000]
+    story.documents[-1]["event"]["duration"] = 1001 * MS
+    story.documents[-1]["@timestamp"] = "2026-11-03T12:00:01.001000000Z"
+    assert [gap.length_ns // MS for gap in journey(story.documents).gaps] == [900]
+
+
+def test_a_pause_before_the_first_event_is_told_as_well(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(400, "at last", span="s1")
+    shop.access(401, 401, "GET /", 200, span="s1")
+    assert [(gap.place, gap.length_ns // MS) for gap in journey(story.documents).gaps] == [(0, 400)]
+
+
+def test_a_pause_in_work_that_outlived_the_response_is_told_as_such(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.access(10, 10, "GET /", 200, span="s1")
+    shop.log(500, "left behind", span="s1")
+    assert [(gap.place, gap.inside) for gap in journey(story.documents).gaps] == [(1, False)]
+
+
+@pytest.mark.parametrize("skew_ms", [5000, -5000])
+def test_a_wrong_clock_makes_no_pause(story: Any, skew_ms: int) -> None:
+    shop, orders = story.process("shop-1"), story.process("orders-1", skew_ms=skew_ms)
+    shop.log(1, "calling", span="s1")
+    orders.log(4, "serving", span="s2")
+    orders.log(5, "served", span="s2")
+    orders.access(5, 2, "GET /b", 200, span="s2", parent="c1")
+    shop.call(6, 4, "GET http://orders/b", 200, span="c1", parent="s1")
+    shop.access(7, 7, "GET /a", 200, span="s1")
+    assert journey(story.documents).gaps == ()
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+PATHS = st.sampled_from(
+    """
+    @timestamp message labels event event.id event.kind event.dataset event.sequence event.duration event.outcome
+    process process.entity_id service service.node service.node.name host.name span span.id log log.level url
+    clusterlog clusterlog.parent clusterlog.parent.span_id clusterlog.call.status_code
+    http http.request http.request.id http.response.status_code
+    """.split()
+)
+
+
+@given(data=st.data())
+@settings(max_examples=200)
+def test_a_request_is_put_together_from_whatever_strangers_wrote(any_request: Any, data: st.DataObject) -> None:
+    story, _ = data.draw(any_request)
+    documents = copy.deepcopy(story.documents)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at: Any = data.draw(st.sampled_from(documents))
+        *path, last = data.draw(PATHS).split(".")
+        for name in path:
+            at = at[name] if isinstance(at.get(name), dict) else at.setdefault(f"other-{name}", {})
+        at[last] = data.draw(JUNK)
+    found = journey(documents)
+    assert found == journey(data.draw(st.permutations(documents)))
+    assert len(found.entries) <= len(documents)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.999999999Z", "yesterday", None, 7])
+def test_absurd_times_are_taken_as_they_are(story: Any, time: object) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "odd", **{"@timestamp": time})
+    shop.log(2, "after")
+    found = journey(story.documents)
+    assert told(found) == ["odd", "after"]
+    assert isinstance(found.started, str)
