@@ -129,6 +129,8 @@ class _Started:
 
 _road: SpoolRoad | None = None
 _started: _Started | None = None
+_provisional = False
+"""Whether the road was opened by ``launch``: with the settings of outside only."""
 
 
 def start(service: str | None = None, /, **settings: Any) -> None:
@@ -155,6 +157,22 @@ def start(service: str | None = None, /, **settings: Any) -> None:
     crossing.install()
     capture.install()
     _started = done
+
+
+def launch() -> None:
+    """What ``clusterlog run`` does in place of ``start``, which the program may still call, and which wins.
+
+    The road is opened with the settings of outside; no logger gets a handler. Raises SettingError and NotAllowed.
+    """
+    global _provisional
+    if _road is not None:
+        return
+    road = _open_road({})
+    _provisional = True
+    for name in road.settings.debug:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    crossing.install()
+    capture.install()
 
 
 def stop() -> None:
@@ -201,11 +219,21 @@ def settings_in_force() -> Settings | None:
     return None if _road is None else _road.settings
 
 
+def pause() -> None:
+    """End this process's instance and keep no file open; the next event begins an instance of its own."""
+    if _road is not None:
+        _road.writer.close(time.time_ns(), reopen=True)
+
+
 def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
-    global _road
+    global _road, _provisional
+    if _road is not None and _provisional and arguments:
+        _road.writer.close(time.time_ns())
+        _road = None
     if _road is None:
         settings = load(arguments)
         _road = SpoolRoad(settings)
+        _provisional = False
         request.linger = settings.linger
         request.renderer = _road.encoder.render
         slot.road = _road
@@ -234,12 +262,7 @@ def _after_fork_in_child() -> None:
     request.leave()
 
 
-def _at_exit() -> None:
-    # The road stays open: what other exit handlers say afterwards becomes a short instance of its own.
-    if _road is not None:
-        _road.writer.close(time.time_ns(), reopen=True)
-
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-atexit.register(_at_exit)
+# The road stays open: what other exit handlers say afterwards becomes a short instance of its own.
+atexit.register(pause)

@@ -17,12 +17,13 @@ from clusterlog.cli import paint
 from clusterlog.cli.line import Columns, escaped, letter
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.cli.ship import deliver
+from clusterlog.encode.compact import dumps
 from clusterlog.errors import HomeBusy, NotAllowed, NotFound, SettingError, StoreUnavailable, TimedOut
 from clusterlog.search.event import Document, text
 from clusterlog.settings import Settings
 from clusterlog.spool.budget import used_bytes
 from clusterlog.store.base import Found, Store
-from clusterlog.store.document import dumps, parse
+from clusterlog.store.document import parse
 from clusterlog.store.query import Match, Or, Query, Wildcard
 
 SCHEMA = "clusterlog.search/1"
@@ -55,7 +56,7 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
     if as_json:
         from clusterlog.search.trace import document
 
-        paint.emit(dumps(document(found)).encode())
+        paint.emit(dumps(document(found)))
         return
     from clusterlog.cli.drawing import draw
 
@@ -106,7 +107,7 @@ def search(
             return 0 if matching else NOTHING
         if as_json:
             events = [parse(each.body) for each in _oldest_first(store, question)]
-            paint.emit(dumps({"schema": SCHEMA, "query": asked, "events": events}).encode())
+            paint.emit(dumps({"schema": SCHEMA, "query": asked, "events": events}))
             return 0 if events else NOTHING
         return _listed(store, question, ndjson)
 

@@ -15,6 +15,9 @@ from clusterlog.context.request import request_id
 from clusterlog.record import stdlib
 from clusterlog.record.stdlib import RecordHandler
 
+listening = True
+"""Whether a server's lines need an ear of their own; under ``clusterlog run`` every record is heard anyway."""
+
 
 class _WithId(logging.Formatter):
     """Somebody's formatter, with the request id at the end of the first line of what some loggers say."""
@@ -92,6 +95,8 @@ class ServerLines:
         self._left = []
 
     def _listen(self) -> None:
+        if not listening:
+            return
         chain = _chain(self.general)
         others = [h for each in chain for h in each.handlers if isinstance(h, RecordHandler) and h is not self._ear]
         ours = [each for each in chain if self._ear in each.handlers]

@@ -1,0 +1,114 @@
+"""Every log record on its way to its handlers, wherever they are and however often they are configured anew.
+
+A handler on the root logger would not do: every ``dictConfig`` takes it away, loggers that do not propagate never reach
+it, and with it there ``basicConfig`` and the handler of last resort, which count the handlers there are, stay silent.
+So the records are taken where the library hands them out, and no list of handlers is touched. Lines that only pass
+because the root level was raised for clusterlog do not appear on the program's own console.
+"""
+
+from __future__ import annotations
+
+import sys
+from copy import copy
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from clusterlog.context.patching import Patch, when_imported
+from clusterlog.integrations.launch import arbiter
+
+CONSOLE = 30
+"""WARNING: the root level of a program that sets none, and so what its own handlers get."""
+
+_ACCESS = frozenset({"uvicorn.access", "gunicorn.access"})
+
+
+class Raised(int):
+    """A root level that was set here; every other number was set by the program."""
+
+
+_level = "INFO"
+_ours: Any = None
+"""``RecordHandler``, once there is a record to hand to one; importing it is not for nothing."""
+_hear: Any = None
+
+
+def install(level: str) -> None:
+    """Take every record on the road from here on, those of ``level`` and above where the program sets no level."""
+    global _level
+    _level = level
+    _PATCH.install()
+    when_imported("logging", _raise)
+
+
+def remove() -> None:
+    """Leave the library as it was."""
+    _PATCH.remove()
+    logging = sys.modules.get("logging")
+    if logging is not None and type(logging.root.level) is Raised:
+        logging.root.setLevel(CONSOLE)
+
+
+def _calling_handlers(patch: Patch) -> Any:
+    original = patch.original
+
+    @wraps(original)
+    def callHandlers(self: Any, record: Any) -> None:  # noqa: N802 - the standard library's name
+        if not patch.on:
+            original(self, record)
+            return
+        if not (arbiter.keeps_quiet(record) or _console_only(record)):
+            _take(self, record)
+        if record.levelno >= CONSOLE or not _raised(self):
+            original(self, record)
+
+    return callHandlers
+
+
+_PATCH = Patch("logging:Logger.callHandlers", _calling_handlers)
+
+
+def _raise(logging: ModuleType) -> None:
+    root = logging.root
+    wanted = logging.getLevelNamesMapping().get(_level.upper(), logging.INFO)
+    if root.level == CONSOLE and wanted < CONSOLE:
+        root.setLevel(Raised(wanted))
+
+
+def _take(logger: Any, record: Any) -> None:
+    global _ours, _hear
+    if _ours is None:
+        from clusterlog.record.stdlib import RecordHandler
+
+        _ours, _hear = RecordHandler, RecordHandler().handle
+    if _heard(logger):
+        return
+    if "color_message" in record.__dict__:  # uvicorn's own, the message once more with the codes of a terminal
+        record = copy(record)
+        del record.__dict__["color_message"]
+    _hear(record)
+    arbiter.settle()
+
+
+def _heard(logger: Any) -> bool:
+    """Whether the program has put a handler of clusterlog in the record's way itself."""
+    while logger is not None:
+        for handler in logger.handlers:
+            if isinstance(handler, _ours):
+                return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def _console_only(record: Any) -> bool:
+    """A server's own access lines: the access event tells more. werkzeug's development server has but one name."""
+    return record.name in _ACCESS or (record.name == "werkzeug" and record.levelno < CONSOLE)
+
+
+def _raised(logger: Any) -> bool:
+    """Whether the level in force for the logger is the raised one."""
+    while logger is not None:
+        if logger.level:
+            return type(logger.level) is Raised
+        logger = logger.parent
+    return False
