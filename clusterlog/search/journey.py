@@ -20,10 +20,9 @@ GAP_NS = 50_000_000
 """A pause is told if it is longer than this and than a twentieth of the request."""
 GAP_SHARE = 20
 
-# A callee cannot log before its caller called: beyond what clocks of one network agree on, that is a wrong clock. After
-# the response its access event may lawfully be written late, on a busy machine by milliseconds.
-_BEFORE_NS = 1_000_000
-_BEHIND_NS = 10_000_000
+# A callee begins neither before its caller calls nor after the answer is there. What is beyond that by more than clocks
+# are read apart is a wrong clock.
+_SLACK_NS = 1_000_000
 
 Outcome = Literal["ok", "failed", "running"]
 
@@ -268,23 +267,23 @@ _FAR = float("inf")
 
 
 def _bounds(hop: Hop) -> tuple[float, float]:
-    """Between which offsets (ns against the caller's) the callee's clock must be for its visit to lie in the call."""
+    """Between which offsets (ns against the caller's) the callee's clock must be for its visit to begin in the call."""
     caller, visit = hop.caller, hop.visit
     if caller.instance == visit.instance or caller.started_ns is None or caller.duration_ns is None:
         return -_FAR, _FAR
     begins = [event.time_ns for event in visit.events if event.time_ns is not None]
     if visit.access is not None and visit.access.started_ns is not None:
         begins.append(visit.access.started_ns)
-    high = min(begins) - caller.started_ns if begins else _FAR
-    ended = visit.access.time_ns if visit.access is not None and hop.returned else None
-    low = ended - caller.time_ns if ended is not None and caller.time_ns is not None else -_FAR
-    return low, high
+    if not begins or caller.time_ns is None:
+        return -_FAR, _FAR
+    began = min(begins)
+    return began - caller.time_ns if caller.answered else -_FAR, began - caller.started_ns
 
 
 def _clock(low: float, high: float) -> Clock:
-    if low > _BEHIND_NS:
+    if low > _SLACK_NS:
         return Clock(at_least_ns=int(low))
-    if high < -_BEFORE_NS:
+    if high < -_SLACK_NS:
         return Clock(at_least_ns=int(high))
     return Clock()
 

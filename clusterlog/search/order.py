@@ -3,9 +3,9 @@
 Within a process the sequence is the order. Across processes there is one kind of evidence: a call event has its own
 span id, and whatever names that span as its parent, in another process, was caused by the call. So the callee's work
 lies behind the caller's last event from before the call began and, if the call was answered, the callee's access event
-lies before the call event. (An access event may be written a moment after its caller has read the response; such an
-edge gives way where it would contradict the others.) What these edges leave open is ordered by recorded time, then by
-node.
+lies before the call event. (A call ends with the headers of its response, so a callee may tell of its answer a moment
+later, and a streamed body may take it much longer: then the second edge is not drawn; and where it would contradict
+others it gives way.) What these edges leave open is ordered by recorded time, then by node.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from clusterlog.search.event import Event
+
+LATE_NS = 10_000_000
+"""How much longer than its call a visit may take and still be said to have been over when the answer was there."""
 
 _NEVER = 1 << 80  # behind every recorded time
 
@@ -45,10 +48,16 @@ class Hop:
 
     @property
     def returned(self) -> bool:
-        """Whether the response came back, so that the visit's access event lies before the caller's event."""
-        caller = self.caller
-        answered = caller.status is not None or (caller.kind == "call" and caller.answered)
-        return self.visit.access is not None and answered
+        """Whether the visit was over when its answer was there, so that its access event lies before the caller's.
+
+        It was not if it took longer than the call: that needs no clock to be right.
+        """
+        caller, access = self.caller, self.visit.access
+        if access is None or not (caller.status is not None or (caller.kind == "call" and caller.answered)):
+            return False
+        if caller.duration_ns is None or access.duration_ns is None:
+            return True
+        return access.duration_ns <= caller.duration_ns + LATE_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,29 @@ def test_a_call_that_gave_up_does_not_wait_for_its_callee(story: Any) -> None:
     assert [hop.returned for hop in order.hops] == [False]
 
 
+@pytest.mark.parametrize("host", ["one", ""])
+def test_a_callee_that_streams_on_after_its_answer_began_holds_nobody_up(story: Any, host: str) -> None:
+    """A call ends with the headers; the callee's access event is told when the body has been sent."""
+    shop, orders = story.process("shop-1", host=host), story.process("orders-1", host=host)
+    shop.log(1, "calling", span="s1")
+    orders.log(3, "streaming", span="s2")
+    shop.call(5, 3, "GET http://orders/b", 200, span="c1", parent="s1")
+    shop.log(900, "read half of it", span="s1")
+    orders.access(2000, 1998, "GET /b", 200, span="s2", parent="c1")
+    shop.access(2001, 2001, "GET /a", 200, span="s1")
+    assert messages(order_of(story.documents)) == [
+        "calling", "streaming", "GET http://orders/b", "read half of it", "GET /b", "GET /a",
+    ]  # fmt: skip
+
+
+def test_a_callee_that_tells_of_its_answer_a_moment_late_is_still_before_its_caller(story: Any) -> None:
+    shop, orders = story.process("shop-1", host="one"), story.process("orders-1", host="one")
+    shop.call(5, 3, "GET http://orders/b", 200, span="c1", parent="s1")
+    shop.log(5.1, "went well", span="s1")
+    orders.access(5.2, 2.9, "GET /b", 200, span="s2", parent="c1")
+    assert messages(order_of(story.documents)) == ["GET /b", "GET http://orders/b", "went well"]
+
+
 def test_an_access_event_written_late_gives_way_and_is_no_contradiction(story: Any) -> None:
     """The response went out at 3; before the access event was written, the next call had come in."""
     shop, orders = story.process("shop-1", host="one"), story.process("orders-1", host="one")

@@ -49,7 +49,7 @@ def test_the_documents_are_told_untouched(checkout: Any) -> None:
 def test_what_is_told_is_json(checkout: Any) -> None:
     told = document(journey(checkout(skews=(0, 5000, -5000)).documents))
     assert json.loads(json.dumps(told)) == told
-    assert told["lanes"][1]["clock"]["at_least_ns"] == 4_598_000_000
+    assert told["lanes"][1]["clock"]["at_least_ns"] == 3_173_000_000
 
 
 def test_what_a_running_request_does_not_know_yet_is_null(story: Any) -> None:
