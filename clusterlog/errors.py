@@ -7,6 +7,7 @@ ClusterlogError                 exit code 70
 ├── NotFound                    1   nothing matched (as grep)
 ├── HomeBusy                    3   another process holds the lock of the home
 ├── StoreUnavailable            3   the store, or what it stands on, does not answer
+├── NodeUnavailable             3   a node does not run, or does not answer
 ├── NotAllowed                  4   permission or credentials
 ├── Incomplete                  5   the answer is known to lack something
 └── TimedOut                    7   a wait ran out
@@ -70,6 +71,12 @@ class HomeBusy(ClusterlogError):
 
 class StoreUnavailable(ClusterlogError):
     """The store does not answer, or answers with something that is not an answer."""
+
+    exit_code = 3
+
+
+class NodeUnavailable(ClusterlogError):
+    """A node of the cluster does not run, or does not answer."""
 
     exit_code = 3
 

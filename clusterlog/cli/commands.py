@@ -25,6 +25,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Run programs": {
         "run": ("run", "Run a program so that it logs here, without touching its code."),
+        "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),
     },
 }
 """Family → command → (module of this room, what the command does). Help is told from here, so it imports no command."""

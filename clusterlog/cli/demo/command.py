@@ -1,0 +1,173 @@
+"""``clusterlog demo``: run the shop, send customers, ship what was logged, and show one failing request."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterlog.cli import paint
+from clusterlog.cli.demo.plan import endless, plan
+from clusterlog.cli.line import escaped
+from clusterlog.cli.options import as_json, with_settings
+from clusterlog.cli.ship import Asked
+from clusterlog.errors import HomeBusy, MissingExtra
+from clusterlog.settings import Settings, names
+
+if TYPE_CHECKING:
+    from clusterlog.cli.demo.run import Run
+
+SCHEMA = "clusterlog.demo/1"
+NEEDED = ("flask", "gunicorn", "httpx", "lark", "requests", "starlette", "tantivy", "uvicorn", "zstandard")
+KEPT_RATE = 5.0
+"""Requests a second after those that were asked for, where no rate is given."""
+
+MARK = "# Written by `clusterlog demo`, anew at each run; a file without this line is left alone."
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.option("--requests", type=click.IntRange(1), default=60, show_default=True, help="How many requests to make.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Equal seeds make equal requests.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many requests a second.")
+@click.option("--keep", is_flag=True, help="Keep traffic flowing until Ctrl-C or SIGTERM.")
+@with_settings("home", "store")
+@as_json
+def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep: bool, as_json: bool) -> int:
+    """Run a small cluster on this machine and follow one failing request across it.
+
+    A load-balanced shop: shop-1 and shop-2 (Starlette), orders-1 and orders-2 (Flask), payments-1 (Starlette), each
+    with processes of its own, and a bank that does not answer everyone. When this ends everything is findable, and
+    every process it has started has ended.
+    """
+    if not all(map(find_spec, NEEDED)):
+        raise MissingExtra("demo", "demo")
+    from clusterlog.cli.demo.cluster import Cluster
+    from clusterlog.cli.demo.run import Run
+    from clusterlog.cli.demo.shipping import Shipping
+
+    directory = _prepared(settings)
+    told = _as_environment(settings)
+    with _asked() as stop, Shipping(settings.home_path, directory / "ship.log", told) as shipping:
+        with Cluster(directory, told) as cluster:
+            with paint.progress("starting", "processes") as advance:
+                cluster.start(_unless(stop, advance))
+            _configure(settings, cluster.urls)
+            run = Run(cluster, shipping, stop.is_set, remember=as_json)
+            with paint.progress("sending customers", "requests") as advance:
+                run.send(plan(requests, seed), rate, requests, advance)
+            if keep and not stop.is_set():
+                if not as_json:
+                    shipping.deliver()
+                    _show(run, settings)
+                    _tell_where(cluster.urls)
+                run.send(endless(seed, requests), rate or KEPT_RATE)
+            run.settle()
+        with paint.progress("shipping", "events"):
+            shipping.finish()
+    if stop.is_set() and not keep:
+        return _INTERRUPTED
+    if as_json:
+        document = {"schema": SCHEMA, "home": settings.home, "requests": run.documents()}
+        paint.emit(json.dumps(document, ensure_ascii=False).encode())
+    elif not keep:
+        _show(run, settings)
+    return 0
+
+
+@contextmanager
+def _asked() -> Iterator[Asked]:
+    """Ctrl-C, SIGTERM and the end of the terminal ask for the end; a second time is the end, also of all children."""
+    stop = Asked()
+    before = {
+        number: signal.signal(number, stop.by_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unless(stop: Asked, advance: paint.Advance) -> paint.Advance:
+    def tell(done: int, total: int) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        advance(done, total)
+
+    return tell
+
+
+def _prepared(settings: Settings) -> Path:
+    """The directory for the consoles of the processes. Raises what speaks against this home."""
+    from clusterlog.ship.homelock import HomeLock
+
+    try:
+        HomeLock.take(settings.home_path).release()
+    except HomeBusy:  # somebody ships it already, which is as good
+        pass
+    directory = settings.home_path / "demo"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """The settings of this command for its children, who work elsewhere and may find other files."""
+    told = {"CLUSTERLOG_HOME": settings.home}
+    for name in names():
+        if settings.origins[name] != "default" and name not in ("service", "node", "home"):
+            value: Any = getattr(settings, name)
+            told[f"CLUSTERLOG_{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return told
+
+
+def _configure(settings: Settings, urls: dict[str, str]) -> None:
+    """Write ``HOME/clusterlog.toml``, from which every command with this home knows the store and the key."""
+    path = settings.home_path / "clusterlog.toml"
+    if path.exists() and not path.read_text("utf-8", "replace").startswith(MARK):
+        return
+    values = {"user_key": settings.user_key or str(settings.home_path / "user.key")}
+    values |= {name: getattr(settings, name) for name in ("store", "sink") if getattr(settings, name)}
+    lines = [MARK, *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())]
+    lines += ["", *(f"# {name} {url}" for name, url in urls.items() if name != "bank")]
+    beside = path.with_suffix(f".{os.getpid()}")
+    beside.touch(mode=0o600)
+    beside.write_text("\n".join(lines) + "\n", "utf-8")
+    beside.replace(path)
+
+
+def _show(run: Run, settings: Settings) -> None:
+    """One failing request as `trace` draws it, and how to look at others."""
+    from clusterlog.cli.commands import call
+
+    total = run.outcomes.total()
+    told = ", ".join(f"{paint.amount(run.outcomes[kind])} {kind}" for kind in ("ok", "slow", "failed"))
+    paint.say(f"{paint.amount(total)} requests: {told}; one that failed:\n")
+    home = () if settings.home_path == Path.cwd() / ".clusterlog" else ("--home", settings.home)
+    failing = run.examples["failed"].id
+    call(["trace", failing, *home])
+    paint.say("\nto look further:")
+    slow = [(("trace", run.examples["slow"].id), "a slow one")] if "slow" in run.examples else []
+    for words, meaning in [
+        (("trace", failing), "the same again"),
+        *slow,
+        (("search", "level: error"), "every error on every node"),
+        (("search", "node: payments-1", "--limit", "20"), "what one node said last"),
+        (("status",), "what is delivered, and what was lost"),
+    ]:
+        command = shlex.join(("clusterlog", *words, *home))
+        paint.say(f"  {escaped(command):<64}  {paint.inked(meaning, 'dim')}")
+    paint.say(f"  {escaped(str(settings.home_path / 'demo'))}/*.log: what the servers printed themselves")
+
+
+def _tell_where(urls: dict[str, str]) -> None:
+    shops = " and ".join(url for name, url in urls.items() if name.startswith("shop"))
+    paint.say(f"\ntraffic goes on until Ctrl-C; the shop is at {shops}, for example {urls['shop-1']}/catalog")
