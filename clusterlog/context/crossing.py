@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial, update_wrapper, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from clusterlog.context.patching import Patch, when_imported
+from clusterlog.context.patching import Patch, wait_no_more, when_imported
 from clusterlog.context.request import Request, Scope, current, restore, scope
 
 P = ParamSpec("P")
@@ -300,6 +300,7 @@ def remove() -> None:
     global _children
     for patch in _PATCHES:
         patch.remove()
+    wait_no_more("multiprocessing.util", _watch_children)
     _children = None
 
 
@@ -318,7 +319,7 @@ _children: _Children | None = None
 def _watch_children(util: Any) -> None:
     """Children that were forked end by ``os._exit``, without ``atexit``, but not without ``util``'s finalizers."""
     global _children
-    if _children is not None or not installed():
+    if _children is not None:
         return
     _children = _Children()
 

@@ -36,19 +36,18 @@ class Patch:
     def remove(self) -> None:
         """Put the original back if the replacement is still on top; silence it in any case."""
         self.on = False
+        wait_no_more(self._module, self._apply)
         module = sys.modules.get(self._module)
         if module is None or self._replacement is None:
             return
         owner, name = self._owner(module)
-        if vars(owner).get(name) is self._replacement:
+        if owner is not None and vars(owner).get(name) is self._replacement:
             setattr(owner, name, self.original)
             self._replacement = None
 
     def _apply(self, module: ModuleType) -> None:
-        if not self.on:
-            return
         owner, name = self._owner(module)
-        present = vars(owner).get(name)
+        present = None if owner is None else vars(owner).get(name)
         # Neither ours nor what was there before ours: somebody has wrapped the replacement, and calls it.
         if present is None or (self._replacement is not None and present is not self.original):
             return
@@ -59,7 +58,7 @@ class Patch:
     def _owner(self, module: ModuleType) -> tuple[Any, str]:
         owner: Any = module
         for name in self._path[:-1]:
-            owner = getattr(owner, name)
+            owner = getattr(owner, name, None)
         return owner, self._path[-1]
 
 
@@ -74,6 +73,21 @@ def when_imported(name: str, told: Told) -> None:
         waiting.append(told)
     if _watch not in sys.meta_path:
         sys.meta_path.insert(0, _watch)
+
+
+def wait_no_more(name: str, told: Told) -> None:
+    """Take a ``when_imported`` back; nothing if it has been told, or was never asked for."""
+    waiting = _waiting.get(name, [])
+    if told in waiting:
+        waiting.remove(told)
+    _tidy(name)
+
+
+def _tidy(name: str) -> None:
+    if not _waiting.get(name):
+        _waiting.pop(name, None)
+    if not _waiting and _watch in sys.meta_path:
+        sys.meta_path.remove(_watch)
 
 
 _waiting: dict[str, list[Told]] = {}
@@ -108,9 +122,11 @@ def _announce(name: str, loader: Any) -> None:
         execute(module)
         if module.__name__ == name:
             for told in _waiting.pop(name, ()):
-                told(module)
-            if not _waiting and _watch in sys.meta_path:
-                sys.meta_path.remove(_watch)
+                try:
+                    told(module)
+                except Exception:  # the import is the host's, and went well
+                    continue
+            _tidy(name)
 
     try:
         loader.exec_module = exec_module
