@@ -16,6 +16,8 @@ HASHED = 4 << 20
 """Characters; of a longer text no hash is made: a log call is no place for it."""
 _PORTION = 1 << 20
 _CUT = "...[cut]"
+_ID = 256
+"""No id is longer, so that none is ever cut."""
 _IDENTIFYING = frozenset({"log", "ecs", "service", "host", "http", "trace", "span", "user"})
 
 
@@ -74,16 +76,17 @@ def fit(document: dict[str, Any], most: int, dumps: Callable[[Any], bytes]) -> b
     identify the event. Ids survive everything.
     """
     encoded = dumps(document)
-    for longest in (8192, 1024):
+    long, short = max(_ID, most >> 7), max(_ID, most >> 10)
+    for longest in (long, short):
         if len(encoded) <= most:
             return encoded
         encoded = dumps(_shorter(document, longest))
     if len(encoded) > most:
         count = len(document.get("labels", ()))
         rest = {**document, "labels": {"_cut": f"{count} names, too large together"}}
-        encoded = dumps(_shorter(rest, 1024))
+        encoded = dumps(_shorter(rest, short))
     if len(encoded) > most:
-        encoded = dumps(_shorter({n: part for n, part in document.items() if n in _IDENTIFYING}, 256))
+        encoded = dumps(_shorter({n: part for n, part in document.items() if n in _IDENTIFYING}, _ID))
     return encoded
 
 

@@ -56,7 +56,7 @@ class Sanitizer:
             found = _Walk(self).mapping(given, 1)  # type: ignore[arg-type]
             return found if type(found) is dict else {}
         except Exception as error:  # RecursionError where little stack was left, MemoryError
-            return {"_cut": f"fields that could not be read: {full_name(type(error))}"}
+            return {"_cut": f"fields that could not be read: {type(error).__name__}"}
 
     def text(self, value: str, most: int) -> str:
         """``value`` legal and without secrets, in at most ``most`` bytes of UTF-8; a cut is noted at its end."""
@@ -140,7 +140,6 @@ class _Walk:
     def value(self, value: Any, depth: int) -> Any:
         """Any value; ``depth`` counts the container it would be."""
         kind = type(value)
-        self.values_left -= 1
         if kind is str:
             return self.text(value)
         if value is None or kind is bool:
@@ -167,16 +166,16 @@ class _Walk:
         if refused:
             return refused
         out: dict[str, Any] = {}
-        left = dict.__len__(given)
-        for key, value in self._first(given):
-            if self.names_left <= 0 or self.values_left <= 0:
-                break
-            left -= 1
-            self.names_left -= 1
+        items = self._first(given)[: max(0, self.names_left)]
+        # What this object needs is set aside before it is looked into, so that no child starves its father's others.
+        self.names_left -= len(items)
+        self.values_left -= len(items)
+        for key, value in items:
             name = _free(out, self.sanitizer.name(key))
             self.bytes_left -= len(name)
             secret = self.sanitizer.redactor.is_secret_key(key if type(key) is str else name)
             out[name] = self._withheld(value, depth) if secret else self.value(value, depth + 1)
+        left = dict.__len__(given) - len(items)
         if left > 0:
             out[_free(out, "_cut")] = f"{left} more"
         self.path.discard(id(given))
@@ -187,15 +186,12 @@ class _Walk:
         refused = self._enter(given, depth)
         if refused:
             return refused
-        out: list[Any] = []
-        left = len(given)
         items = self._first(given)
-        header = left == 2 and len(items) == 2 and type(items[1]) in (str, bytes) and self._names_secret(items[0])
-        for each in items:
-            if self.values_left <= 0:
-                break
-            left -= 1
-            out.append(MARK if header and out else self.value(each, depth + 1))
+        self.values_left -= len(items)
+        out = [self.value(each, depth + 1) for each in items]
+        left = len(given) - len(items)
+        if len(items) == 2 and not left and type(items[1]) in (str, bytes) and self._names_secret(items[0]):
+            out[1] = MARK
         if left > 0:
             out.append(f"[{left} more]")
         self.path.discard(id(given))
@@ -223,7 +219,6 @@ class _Walk:
         """The value of a secret name: a number stays; of everything else not even the shape."""
         if value is None or issubclass(type(value), (int, float)):
             return self.value(value, depth)
-        self.values_left -= 1
         return MARK
 
     def _names_secret(self, first: Any) -> bool:
@@ -256,7 +251,7 @@ def _apart(node: dict[str, Any], prefix: str, paths: set[str]) -> dict[str, Any]
     renamed: dict[str, tuple[str, Any]] = {}
     for name in sorted(node, key=lambda name: "." in name):
         value, free, number = node[name], name, 2
-        while "." in name and not paths.isdisjoint(_leaves(value, prefix + free)):
+        while "." in name and ((free != name and free in node) or not paths.isdisjoint(_leaves(value, prefix + free))):
             free, number = f"{name}_{number}", number + 1
         if type(value) is dict and value:
             value = _apart(value, f"{prefix}{free}.", paths)

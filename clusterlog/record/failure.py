@@ -75,6 +75,9 @@ class Failure:
     left_out: int = 0
 
 
+_NOT_DESCRIBED = Failure("Exception", "[not described]", "Exception: [not described]\n", "0" * 16, ())
+
+
 def exception_of(exc_info: Any) -> BaseException | None:
     """The exception that ``exc_info`` means, as logging takes it: itself, a tuple, or anything true for "this one"."""
     kind = type(exc_info)
@@ -96,13 +99,14 @@ def describe(exc: BaseException, *, limit: int = STACK_TRACE_LIMIT, redactor: Re
 
     With ``redactor`` every text is without secrets, and lines of program text are searched for them only once.
     """
-    limit = max(limit, SMALLEST_LIMIT)
     try:
-        return _describe(exc, limit, redactor)
-    except Exception as error:  # RecursionError close to the limit, MemoryError
-        name = _type_name(type(exc))
-        told = f"[not described: {type(error).__name__}]"
-        return Failure(name, told, f"{name}: {told}\n", _fingerprint([name]), ())
+        return _describe(exc, max(limit, SMALLEST_LIMIT), redactor)
+    except Exception as error:  # RecursionError where little stack is left, MemoryError
+        try:
+            name, told = _type_name(type(exc)), f"[not described: {type(error).__name__}]"
+            return Failure(name, told, f"{name}: {told}\n", _fingerprint([name]), ())
+        except Exception:
+            return _NOT_DESCRIBED
 
 
 def _describe(exc: BaseException, limit: int, redactor: Redactor | None) -> Failure:
