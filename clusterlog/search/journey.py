@@ -277,7 +277,7 @@ def _bounds(hop: Hop) -> tuple[float, float]:
     if not begins or caller.time_ns is None:
         return -_FAR, _FAR
     began = min(begins)
-    return began - caller.time_ns if caller.answered else -_FAR, began - caller.started_ns
+    return began - caller.time_ns if hop.answered else -_FAR, began - caller.started_ns
 
 
 def _clock(low: float, high: float) -> Clock:

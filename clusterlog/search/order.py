@@ -47,13 +47,19 @@ class Hop:
     visit: Visit
 
     @property
+    def answered(self) -> bool:
+        """Whether the caller waited for an answer and got it."""
+        caller = self.caller
+        return (caller.kind == "call" and caller.answered) or (caller.kind == "span" and caller.status is not None)
+
+    @property
     def returned(self) -> bool:
         """Whether the visit was over when its answer was there, so that its access event lies before the caller's.
 
         It was not if it took longer than the call: that needs no clock to be right.
         """
         caller, access = self.caller, self.visit.access
-        if access is None or not (caller.status is not None or (caller.kind == "call" and caller.answered)):
+        if access is None or not self.answered:
             return False
         if caller.duration_ns is None or access.duration_ns is None:
             return True

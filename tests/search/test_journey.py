@@ -173,6 +173,15 @@ def test_a_clock_that_calls_prove_wrong_is_said_to_be_off_by_at_least_so_much(
     assert clocks["orders-2"] == Clock(at_least_ns=None if at_least_ms is None else at_least_ms * MS)
 
 
+def test_a_queue_proves_no_clock_wrong(story: Any) -> None:
+    shop, worker = story.process("shop-1"), story.process("worker-1")
+    shop.access(3, 3, "GET /a", 200, span="s1")
+    worker.access(5002, 1, "TASK mail", 200, span="w1", parent="s1")
+    found = journey(story.documents)
+    assert [lane.clock for lane in found.lanes] == [Clock(), Clock()]
+    assert found.route == "/a"
+
+
 def test_what_is_known_of_clocks_adds_up_along_calls(checkout: Any) -> None:
     found = journey(checkout(skews=(0, 5000, 10_000)).documents)
     off = {lane.node: lane.clock.at_least_ns for lane in found.lanes}

@@ -174,6 +174,18 @@ def test_work_left_behind_by_a_callee_is_not_before_its_callers_call_event(story
     assert messages(order) == ["GET /b", "GET http://orders/b", "GET /a", "left behind"]
 
 
+def test_work_put_into_a_queue_is_caused_by_the_request_but_holds_it_not_up(story: Any) -> None:
+    """The worker names the request's own span as its parent and begins when the request is long over."""
+    shop, worker = story.process("shop-1"), story.process("worker-1")
+    shop.log(2, "queued", span="s1")
+    shop.access(3, 3, "GET /a", 200, span="s1")
+    worker.log(5001, "working", span="w1")
+    worker.access(5002, 1, "TASK mail", 200, span="w1", parent="s1")
+    order = order_of(story.documents)
+    assert messages(order) == ["queued", "GET /a", "working", "TASK mail"]
+    assert [(hop.caller.span, hop.visit.span, hop.returned) for hop in order.hops] == [("s1", "w1", False)]
+
+
 def test_a_call_that_gave_up_does_not_wait_for_its_callee(story: Any) -> None:
     shop, orders = story.process("shop-1", host="one"), story.process("orders-1", host="one")
     shop.log(1, "calling", span="s1")
