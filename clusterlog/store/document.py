@@ -179,14 +179,16 @@ def placed(event: Event, arrival: int) -> int:
     Without a readable one it is found at its arrival, and a clock that is more than a day ahead of it is believed for
     one day: else a single bad clock would stand in front of every newest page.
     """
+    own = own_time(event)
+    return arrival if own is None else min(own, arrival + AHEAD)
+
+
+def own_time(event: Event) -> int | None:
+    """The ``@timestamp`` (ns) the event brings, ``None`` without a single readable one."""
     stamp = event.get("@timestamp")
-    if type(stamp) is not str:
-        stamps = [value for value in values(event, "@timestamp") if type(value) is str]
-        stamp = stamps[0] if stamps else ""
-    own = time_ns(stamp)
-    if own is None:
-        return arrival
-    return min(own, arrival + AHEAD)
+    if type(stamp) is str:
+        return time_ns(stamp)
+    return None
 
 
 def id_of(event: Event) -> str | None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from clusterlog.store import document
 from clusterlog.store.base import DUPLICATE, STORED, Delivery, Outcome
 from clusterlog.store.embedded.index.documents import LONGEST_VALUE, Indexer
-from clusterlog.store.embedded.index.view import is_own_time
-from clusterlog.store.embedded.raw.ledger import OWN_ID, Ledger
+from clusterlog.store.embedded.raw.ledger import Ledger, place_of
 
 LONGEST_EVENT = 64 << 20
 _MENDING = Outcome("retry", "the search index, which knows this id, is being mended")
@@ -22,7 +21,7 @@ class Fresh:
     bodies: list[bytes] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     times_us: list[int] = field(default_factory=list)
-    own: list[tuple[bytes, int] | None] = field(default_factory=list)
+    own: list[tuple[bytes, int]] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)
 
 
@@ -42,37 +41,35 @@ def judge(
     outcomes: list[Outcome] = []
     fresh = Fresh()
     seen: set[str] = set()
+    latest = arrival + document.AHEAD
     for delivery in batch:
-        own = OWN_ID(delivery.id)
-        if delivery.id in seen:
+        id = delivery.id
+        place = place_of(id)
+        if id in seen or (place is not None and place[1] in ledger.of(place[0])):
             outcomes.append(DUPLICATE)
             continue
-        if own is not None:
-            place = (bytes.fromhex(own[1]), int(own[2], 16))
-            if place[1] in ledger.of(place[0]):
-                outcomes.append(DUPLICATE)
-                continue
-        else:
-            place = None
-            known = is_known(delivery.id)
-            if known is not False:
-                outcomes.append(DUPLICATE if known else _MENDING)
-                continue
+        if place is None and (known := is_known(id)) is not False:
+            outcomes.append(DUPLICATE if known else _MENDING)
+            continue
         try:
             event = _accepted(delivery)
         except ValueError as reason:
             outcomes.append(Outcome("refused", str(reason)))
             continue
-        seen.add(delivery.id)
-        time_us = document.placed(event, arrival) // 1_000
-        seq = first_seq + len(fresh.bodies)
-        own_time = is_own_time(event, time_us)
+        seen.add(id)
+        own = document.own_time(event)
+        time_us = (arrival if own is None else min(own, latest)) // 1_000
+        fresh.documents.append(
+            indexer.document(
+                event, id, first_seq + len(fresh.bodies), time_us, own_time=own is not None and own <= latest
+            )
+        )
         fresh.bodies.append(delivery.body)
-        fresh.documents.append(indexer.document(event, seq, time_us, own_time=own_time))
         fresh.times_us.append(time_us)
-        fresh.own.append(place)
         if place is None:
-            fresh.foreign.add(delivery.id)
+            fresh.foreign.add(id)
+        else:
+            fresh.own.append(place)
         outcomes.append(STORED)
     return outcomes, fresh
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from clusterlog.encode.compact import dumps
-from clusterlog.store.document import TEXT_FIELDS, Event, id_of, text, words
+from clusterlog.store.document import TEXT_FIELDS, Event, text, words
 from clusterlog.store.embedded.index.schema import KEYWORDS, LONGEST_WORD, NUMBERS
 
 LONGEST_VALUE = 256
@@ -24,26 +24,28 @@ EVERYTHING = "*"
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 """Paths that tantivy's JSON fields keep apart from all others; ranges over the rest are judged by the raw events."""
 
-_Tree = dict[str, Any]
 _LONG_RUN = re.compile(rf"[0-9A-Za-z]{{{LONGEST_WORD + 1}}}")
-_SPECIAL = {"@timestamp": "time", "event.id": "id"}
-_KINDS: dict[str, str] = (
-    dict.fromkeys(KEYWORDS, "keyword")
-    | dict.fromkeys(TEXT_FIELDS, "text")
-    | dict.fromkeys(NUMBERS, "number")
-    | _SPECIAL
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+_TEXT, _NUMBER, _TIME, _ID = "text", "number", "time", "id"
+_RULES: dict[str, str] = (
+    dict.fromkeys(TEXT_FIELDS, _TEXT) | dict.fromkeys(NUMBERS, _NUMBER) | {"@timestamp": _TIME, "event.id": _ID}
 )
+
+_Tree = dict[str, Any]
 
 
 def _tree() -> _Tree:
-    """The known paths as nested dictionaries, so that the usual event is walked without joining a single path."""
+    """The known paths as nested dictionaries, so that the usual event is walked without joining a single path.
+
+    A keyword's leaf is its path, any other known leaf its path and its rule.
+    """
     root: _Tree = {}
-    for path, kind in _KINDS.items():
+    for path in (*KEYWORDS, *_RULES):
         *above, last = path.split(".")
         node = root
         for key in above:
             node = node.setdefault(key, {})
-        node[last] = (path, kind)
+        node[last] = (path, _RULES[path]) if path in _RULES else path
     return root
 
 
@@ -59,8 +61,11 @@ class Indexer:
         self.number_paths: set[str] = set()
         self.paths: set[str] = set()
 
-    def document(self, event: Event, seq: int, time_us: int, *, own_time: bool) -> str:
-        """The index document, as JSON. ``own_time``: the event is found at its ``@timestamp`` and not elsewhere."""
+    def document(self, event: Event, id: str, seq: int, time_us: int, *, own_time: bool) -> str:
+        """The index document, as JSON, of the event with that ``event.id``.
+
+        ``own_time``: it is found at its ``@timestamp`` and not elsewhere.
+        """
         draft = _Draft(self)
         draft.document["ts"] = time_us
         draft.document["seq"] = seq
@@ -69,20 +74,16 @@ class Indexer:
             for path, value in draft.later:
                 draft.anything(path, value)
         except (RecursionError, _OddPathError):
-            return minimal(event, seq, time_us)
+            return minimal(id, seq, time_us)
         if not own_time:
             draft.unsure.append("@timestamp")
-        _index_id(draft, event)
+        draft.id(id)
         return draft.json()
 
 
-def minimal(event: Event, seq: int, time_us: int) -> str:
+def minimal(id: str, seq: int, time_us: int) -> str:
     """The document of an event that cannot be indexed as it is: found by its id and its time, judged by its bytes."""
-    found = id_of(event)
-    document: dict[str, Any] = {"ts": time_us, "seq": seq, "unsure": [EVERYTHING]}
-    if found is not None:
-        document["leaf"] = [id_token(found)]
-    return dumps(document).decode()
+    return dumps({"ts": time_us, "seq": seq, "unsure": [EVERYTHING], "leaf": [id_token(id)]}).decode()
 
 
 def id_token(found: str) -> str:
@@ -118,31 +119,60 @@ class _Draft:
         return dumps(document).decode()
 
     def walk(self, node: Event, tree: _Tree, prefix: str) -> None:
-        """The usual way through an event: known objects, with strings where strings belong."""
+        """The usual way through an event: known objects, with strings where strings belong.
+
+        Every event goes through here; the tests are ordered by how often they say yes.
+        """
         document = self.document
         for key, value in node.items():
             known = tree.get(key)
-            if known is None:
+            kind = type(value)
+            if type(known) is str:
+                if kind is str and len(value) <= LONGEST_VALUE:
+                    document[known] = value
+                else:
+                    self.later.append((known, value))
+            elif type(known) is dict:
+                if kind is dict:
+                    self.walk(value, known, f"{prefix}{key}.")
+                else:
+                    self.later.append((prefix + key, value))
+            elif known is None:
                 if "." in key:
                     self.later.append((prefix + key, value))
+                elif kind is dict:
+                    self.leaves(f"{prefix}{key}.", value)
                 else:
                     self.leaf(prefix + key, value)
-            elif type(known) is dict:
-                if type(value) is dict:
-                    self.walk(value, known, prefix + key + ".")
-                else:
-                    self.later.append((prefix + key, value))
             else:
                 path, rule = known
-                kind = type(value)
-                if kind is str and rule == "keyword" and len(value) <= LONGEST_VALUE:
+                if rule is _NUMBER and kind is int and _LEAST <= value <= _GREATEST:
                     document[path] = value
-                elif kind is int and rule == "number" and -(2**63) <= value < 2**63:
-                    document[path] = value
-                elif kind is str and rule == "text":
+                elif rule is _TEXT and kind is str:
                     self.text(path, value)
-                elif kind is not str or rule not in ("time", "id"):
+                elif kind is not str or rule is _NUMBER:
                     self.later.append((path, value))
+
+    def leaves(self, prefix: str, node: dict[str, Any]) -> None:
+        """An object that is not a known one, ``labels`` above all: tokens for everything in it."""
+        paths, numbers, tokens = self.indexer.paths, self.indexer.number_paths, self.tokens
+        for key, value in node.items():
+            path = prefix + key
+            kind = type(value)
+            if kind is str and path in paths and len(value) <= LONGEST_VALUE:
+                tokens.append(f"{path}{NUL}{value}")
+            elif (
+                kind is int
+                and path in numbers
+                and path not in self.numbers
+                and -EXACT_INTEGER <= value <= EXACT_INTEGER
+            ):
+                tokens.append(f"{path}{NUL}{value}")
+                self.numbers[path] = value
+            elif kind is dict:
+                self.leaves(f"{path}.", value)
+            else:
+                self.leaf(path, value)
 
     def leaf(self, path: str, value: Any) -> None:
         """A value at a path that is not a known one nor leads to one: tokens for itself and everything below it."""
@@ -150,8 +180,7 @@ class _Draft:
         if kind is str:
             self.token(path, value)
         elif kind is dict:
-            for key, inner in value.items():
-                self.leaf(f"{path}.{key}", inner)
+            self.leaves(f"{path}.", value)
         elif kind is list:
             for inner in value:
                 self.leaf(path, inner)
@@ -215,22 +244,31 @@ class _Draft:
             self._scalar(path, value)
 
     def _scalar(self, path: str, value: Any) -> None:
-        rule = _KINDS.get(path)
-        if rule is None:
-            self.leaf(path, value)
-        elif rule == "keyword":
+        rule = _RULES.get(path)
+        if path in KEYWORDS:
             own = text(value)
             if len(own) > LONGEST_VALUE:
                 own = own[:LONGEST_VALUE]
                 self.unsure.append(path)
             _put(self.document, path, own)
-        elif rule == "text":
+        elif rule is None:
+            self.leaf(path, value)
+        elif rule is _TEXT:
             self.text(path, text(value))
-        elif rule == "number" and type(value) is int and -(2**63) <= value < 2**63:
+        elif rule is _NUMBER and type(value) is int and _LEAST <= value <= _GREATEST:
             _put(self.document, path, value)
         else:
             self.unsure.append(path)
             self.token(path, text(value))
+
+    def id(self, found: str) -> None:
+        """An id of our own form is found by its instance and sequence and costs no term; another one has a token."""
+        instance, sequence = self.document.get("process.entity_id"), self.document.get("event.sequence")
+        if instance is not None and sequence is not None:
+            if type(sequence) is int and sequence >= 0 and found == f"{instance}-{sequence:011x}":
+                return
+            self.unsure.append("event.id")
+        self.tokens.append(id_token(found))
 
 
 def _put(target: dict[str, Any], name: str, value: Any) -> None:
@@ -242,15 +280,3 @@ def _put(target: dict[str, Any], name: str, value: Any) -> None:
         there.append(value)
     else:
         target[name] = [there, value]
-
-
-def _index_id(draft: _Draft, event: Event) -> None:
-    """An id of our own form is found by its instance and sequence and costs no term; another one has a token."""
-    found = id_of(event)
-    instance, sequence = draft.document.get("process.entity_id"), draft.document.get("event.sequence")
-    if instance is not None and sequence is not None:
-        if type(sequence) is int and sequence >= 0 and found == f"{instance}-{sequence:011x}":
-            return
-        draft.unsure.append("event.id")
-    if found is not None:
-        draft.tokens.append(id_token(found))

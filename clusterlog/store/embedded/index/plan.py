@@ -21,7 +21,7 @@ from clusterlog.store.embedded.index.documents import (
     id_token,
 )
 from clusterlog.store.embedded.index.schema import COLUMNS, IDS, KEYWORDS, LONGEST_WORD, NUMBERS, TERM_NUMBERS, schema
-from clusterlog.store.embedded.raw.ledger import OWN_ID
+from clusterlog.store.embedded.raw.ledger import place_of
 from clusterlog.store.predicate import read_number, word_patterns, words_of
 from clusterlog.store.query import (
     And,
@@ -230,12 +230,12 @@ def _words(field: str, wanted: str, phrase: bool) -> _Part:
 
 
 def _id(wanted: str) -> _Part:
-    own = OWN_ID(wanted)
-    if own is None:
+    place = place_of(wanted)
+    if place is None:
         return _leaf("event.id", wanted)
-    sequence = int(own[2], 16)
+    instance, sequence = place
     dense = all_of(
-        term("process.entity_id", own[1]),
+        term("process.entity_id", instance.hex()),
         IndexQuery.range_query(schema(), "event.sequence", FieldType.Integer, sequence, sequence),
     )
     return _Part(any_of(dense, term("leaf", id_token(wanted))))

@@ -96,14 +96,19 @@ class View:
         for frame, bodies in self._live.read_after(last):
             skipped = max(0, last + 1 - frame.first_seq)
             first, bodies = frame.first_seq + skipped, bodies[skipped:]
-            events = [document.parse(body) for body in bodies]
-            times = [document.placed(event, frame.arrival) // 1_000 for event in events]
-            documents = [
-                self.indexer.document(event, seq, time_us, own_time=is_own_time(event, time_us))
-                for seq, event, time_us in zip(range(first, first + len(events)), events, times, strict=True)
-            ]
+            documents, times = [], []
+            for seq, body in enumerate(bodies, first):
+                event = document.parse(body)
+                own = document.own_time(event)
+                times.append(document.placed(event, frame.arrival) // 1_000)
+                id = document.id_of(event) or ""
+                documents.append(
+                    self.indexer.document(
+                        event, id, seq, times[-1], own_time=own is not None and own <= frame.arrival + document.AHEAD
+                    )
+                )
             self.add(documents, bodies, first, times)
-            fed += len(events)
+            fed += len(documents)
         return fed
 
     def add(self, documents: Sequence[str], bodies: Sequence[bytes], first_seq: int, times_us: Sequence[int]) -> None:
@@ -116,7 +121,8 @@ class View:
                 try:
                     writer.add_json(full)
                 except ValueError:
-                    writer.add_json(minimal(document.parse(bodies[at]), first_seq + at, times_us[at]))
+                    id = document.id_of(document.parse(bodies[at])) or ""
+                    writer.add_json(minimal(id, first_seq + at, times_us[at]))
         self.pending += len(documents)
 
     def commit(self) -> None:
@@ -180,13 +186,6 @@ def last_seq(index: tantivy.Index) -> int:
     searcher = index.searcher()
     hits = searcher.search(tantivy.Query.all_query(), limit=1, order_by_field="seq", count=False).hits
     return int(hits[0][0]) if hits else -1
-
-
-def is_own_time(event: document.Event, time_us: int) -> bool:
-    """Whether the event is found at its ``@timestamp``, and not at its arrival or held back from the future."""
-    stamp = event.get("@timestamp")
-    own = document.time_ns(stamp) if type(stamp) is str else None
-    return own is not None and own // 1_000 == time_us
 
 
 def is_whole(directory: Path, events: int) -> bool:

@@ -23,13 +23,9 @@ FRAME_BYTES = 32 << 10
 DICTIONARY_BYTES = 110 << 10
 _SKIPPABLE = struct.pack("<I", 0x184D2A5C)
 _TAG = b"clfr"
-_HEADER = struct.Struct("<4s I 4s B B H I I I Q q q q I I")
-_RANGE = struct.Struct("<16s 6s 6s")
+_HEADER = struct.Struct("<4s I 4s B B 2x I I I Q q q q I I")
 _LENGTHS = 1  # flag: some event holds a line break, so the lengths of all are listed
 _SEARCHED = 1 << 20
-
-IdRange = tuple[bytes, int, int]
-"""Instance (16 bytes), first and last sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,6 @@ class Frame:
     arrival: int
     min_us: int
     max_us: int
-    ids: tuple[IdRange, ...]
 
 
 class FrameDamaged(Exception):
@@ -53,84 +48,85 @@ class FrameDamaged(Exception):
 def write_frame(
     bodies: Sequence[bytes],
     times_us: Sequence[int],
-    ids: Sequence[IdRange],
     *,
+    offset: int,
     first_seq: int,
     arrival: int,
     compressor: zstandard.ZstdCompressor,
-) -> bytes:
-    """The bytes of a frame that holds ``bodies``, numbered from ``first_seq``."""
+) -> tuple[Frame, bytes]:
+    """A frame for ``offset`` that holds ``bodies``, numbered from ``first_seq``, and its bytes."""
     raw = b"\n".join(bodies) + b"\n"
     flags, lengths = 0, b""
     if raw.count(b"\n") != len(bodies):
         flags, lengths = _LENGTHS, struct.pack(f"<{len(bodies)}I", *map(len, bodies))
     payload = compressor.compress(raw)
-    extra = b"".join(_pack_range(each) for each in ids) + lengths
+    low, high = min(times_us), max(times_us)
     fields = (
         _SKIPPABLE,
-        _HEADER.size - 8 + len(extra),
+        _HEADER.size - 8 + len(lengths),
         _TAG,
         1,
         flags,
-        len(ids),
         len(bodies),
         len(raw),
         len(payload),
         first_seq,
         arrival,
-        min(times_us),
-        max(times_us),
+        low,
+        high,
         crc32(payload),
     )
-    checksum = crc32(extra, crc32(_HEADER.pack(*fields, 0)))
-    return _HEADER.pack(*fields, checksum) + extra + payload
+    checksum = crc32(lengths, crc32(_HEADER.pack(*fields, 0)))
+    data = _HEADER.pack(*fields, checksum) + lengths + payload
+    return Frame(offset, len(data), first_seq, len(bodies), arrival, low, high), data
 
 
-def _pack_range(each: IdRange) -> bytes:
-    return _RANGE.pack(each[0], each[1].to_bytes(6, "little"), each[2].to_bytes(6, "little"))
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header taken apart, and what is needed to read what stands behind it."""
 
+    frame: Frame
+    payload_at: int
+    payload_crc: int
+    raw_length: int
+    lengths: bytes
 
-class _Parsed:
-    """A header taken apart; raises ``FrameDamaged`` unless it is whole."""
-
-    __slots__ = ("extra", "fields", "frame", "payload_at")
-
-    def __init__(self, data: bytes, offset: int) -> None:
+    @classmethod
+    def read(cls, data: bytes, offset: int) -> _Header:
+        """The header at the beginning of ``data``. Raises ``FrameDamaged`` unless it is whole."""
         if len(data) < _HEADER.size:
             raise FrameDamaged("cut short")
-        fields = _HEADER.unpack_from(data)
-        self.fields = fields
-        if fields[0] != _SKIPPABLE or fields[2] != _TAG:
+        (magic, inner, tag, version, flags, count, raw_length, length, seq, arrival, low, high, payload_crc, crc) = (
+            _HEADER.unpack_from(data)
+        )
+        if magic != _SKIPPABLE or tag != _TAG:
             raise FrameDamaged("no frame begins here")
-        if fields[3] != 1:
-            raise FrameDamaged(f"format {fields[3]} is not known")
-        self.payload_at = 8 + fields[1]
-        self.extra = data[_HEADER.size : self.payload_at]
-        if len(self.extra) != fields[1] + 8 - _HEADER.size:
+        payload_at = 8 + inner
+        lengths = data[_HEADER.size : payload_at]
+        if payload_at < _HEADER.size or len(lengths) != payload_at - _HEADER.size:
             raise FrameDamaged("cut short")
-        if crc32(self.extra, crc32(_HEADER.pack(*fields[:-1], 0))) != fields[14]:
+        if crc32(lengths, crc32(data[: _HEADER.size - 4] + bytes(4))) != crc:
             raise FrameDamaged("its header does not match its checksum")
-        ids = tuple(
-            (instance, int.from_bytes(first, "little"), int.from_bytes(last, "little"))
-            for instance, first, last in _RANGE.iter_unpack(self.extra[: fields[5] * _RANGE.size])
-        )
-        self.frame = Frame(
-            offset, self.payload_at + fields[8], fields[9], fields[6], fields[10], fields[11], fields[12], ids
-        )
+        if version != 1:
+            raise FrameDamaged(f"its format {version} is not known")
+        if len(lengths) != (4 * count if flags & _LENGTHS else 0):
+            raise FrameDamaged("its header contradicts itself")
+        frame = Frame(offset, payload_at + length, seq, count, arrival, low, high)
+        return cls(frame, payload_at, payload_crc, raw_length, lengths)
 
     def bodies(self, payload: bytes, decompressor: zstandard.ZstdDecompressor) -> list[bytes]:
-        if len(payload) != self.fields[8]:
+        if len(payload) != self.frame.length - self.payload_at:
             raise FrameDamaged("cut short")
-        if crc32(payload) != self.fields[13]:
+        if crc32(payload) != self.payload_crc:
             raise FrameDamaged("its events do not match their checksum")
         try:
-            raw = decompressor.decompress(payload, max_output_size=self.fields[7])
+            raw = decompressor.decompress(payload, max_output_size=self.raw_length)
         except zstandard.ZstdError as error:
             raise FrameDamaged(f"its events cannot be decompressed: {error}") from None
-        if not self.fields[4] & _LENGTHS:
+        if not self.lengths:
             return raw.split(b"\n")[:-1]
         found, at = [], 0
-        for (length,) in struct.iter_unpack("<I", self.extra[self.fields[5] * _RANGE.size :]):
+        for (length,) in struct.iter_unpack("<I", self.lengths):
             found.append(raw[at : at + length])
             at += length + 1
         return found
@@ -141,8 +137,8 @@ def read_frame(
 ) -> tuple[Frame, list[bytes]]:
     """The frame at ``offset`` and its events. Raises ``FrameDamaged`` or OSError."""
     data = os.pread(fd, length, offset)
-    parsed = _Parsed(data, offset)
-    return parsed.frame, parsed.bodies(data[parsed.payload_at :], decompressor)
+    header = _Header.read(data, offset)
+    return header.frame, header.bodies(data[header.payload_at :], decompressor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +170,17 @@ def _whole_frame(fd: int, at: int, end: int) -> Frame | None:
     head = os.pread(fd, _HEADER.size, at)
     if len(head) < _HEADER.size or not head.startswith(_SKIPPABLE):
         return None
-    fields = _HEADER.unpack(head)
-    if fields[2] != _TAG or at + 8 + fields[1] + fields[8] > end:
+    inner = int.from_bytes(head[4:8], "little")
+    if at + 8 + inner > end:
         return None
     try:
-        parsed = _Parsed(os.pread(fd, 8 + fields[1], at), at)
+        header = _Header.read(os.pread(fd, 8 + inner, at), at)
     except FrameDamaged:
         return None
-    payload = os.pread(fd, fields[8], at + parsed.payload_at)
-    return parsed.frame if crc32(payload) == fields[13] else None
+    if at + header.frame.length > end:
+        return None
+    payload = os.pread(fd, header.frame.length - header.payload_at, at + header.payload_at)
+    return header.frame if crc32(payload) == header.payload_crc else None
 
 
 def _next_magic(fd: int, at: int, end: int) -> int:

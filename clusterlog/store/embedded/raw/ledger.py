@@ -9,16 +9,25 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from zlib import crc32
 
-from clusterlog.store.embedded.raw.frames import IdRange
+Place = tuple[bytes, int]
+"""An id of our own form: instance (16 bytes) and sequence."""
 
-OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})").fullmatch
-"""Takes an id of our own form apart: the instance and the sequence, both in hexadecimal digits."""
+IdRange = tuple[bytes, int, int]
+"""Instance (16 bytes), first and last sequence."""
+
+_OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})").fullmatch
 
 _RECORD = struct.Struct("<16s 6s 6s I")
 RECORD_BYTES = _RECORD.size
+
+
+def place_of(id: str) -> Place | None:
+    """The place an id of our own form names, ``None`` for any other id."""
+    own = _OWN_ID(id)
+    return None if own is None else (bytes.fromhex(own[1]), int(own[2], 16))
 
 
 class Ranges:
@@ -85,16 +94,16 @@ class Ledger:
                 yield instance, first, last
 
 
-def ranges_of(ids: Sequence[tuple[bytes, int] | None]) -> list[IdRange]:
-    """Some ids, each instance and sequence, as ranges; ``None`` stands for an id of another form."""
+def ranges_of(places: Iterable[Place]) -> list[IdRange]:
+    """Some ids as ranges."""
     found: list[IdRange] = []
     instance, first, last = b"", 0, -2
-    for each in sorted(own for own in ids if own is not None):
-        if each[0] != instance or each[1] != last + 1:
+    for place in sorted(places):
+        if place[0] != instance or place[1] != last + 1:
             if last >= first:
                 found.append((instance, first, last))
-            instance, first = each
-        last = each[1]
+            instance, first = place
+        last = place[1]
     if last >= first:
         found.append((instance, first, last))
     return found

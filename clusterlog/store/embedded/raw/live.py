@@ -14,10 +14,20 @@ from pathlib import Path
 import zstandard
 
 from clusterlog.errors import StoreUnavailable
+from clusterlog.store import document
 from clusterlog.store.embedded.raw import frames, partition
 from clusterlog.store.embedded.raw.files import replace_file, sync_directory, write_at
-from clusterlog.store.embedded.raw.frames import Frame, Hole, IdRange
-from clusterlog.store.embedded.raw.ledger import RECORD_BYTES, Ledger, ranges_of, read_records, write_records
+from clusterlog.store.embedded.raw.frames import Frame, Hole
+from clusterlog.store.embedded.raw.ledger import (
+    RECORD_BYTES,
+    IdRange,
+    Ledger,
+    Place,
+    place_of,
+    ranges_of,
+    read_records,
+    write_records,
+)
 from clusterlog.store.embedded.raw.partition import ENTRY_BYTES, Entry, FrameTable, Summary
 
 
@@ -93,44 +103,42 @@ class LivePartition:
             self._count(entry)
         os.ftruncate(self._table, self._entries * ENTRY_BYTES)
         os.ftruncate(self._ids, self._id_records * RECORD_BYTES)
-        for found in list(frames.scan(self._raw, self.bytes, raw_bytes)):
-            self._take(found)
-        self._cut(raw_bytes)
+        self._take_up(raw_bytes)
 
     def _rebuild_sides(self, raw_bytes: int) -> None:
-        """Both side files again from the headers of all frames, in new files: readers may have the old ones open."""
+        """Both side files again from all frames, in new files: readers may have the old ones open."""
         os.close(self._table)
         os.close(self._ids)
         for file in (partition.TABLE, partition.IDS):
             replace_file(self.directory / file, b"")
         self._open_sides(os.O_RDWR | os.O_CLOEXEC)
-        for found in frames.scan(self._raw, 0, raw_bytes):
-            self._take(found)
-        self._cut(raw_bytes)
+        self._take_up(raw_bytes)
 
-    def _take(self, found: Frame | Hole) -> None:
-        if isinstance(found, Hole):
-            self.holes.append(found)
-            self.bytes = found.offset + found.length
-        else:
-            self._note([found])
-
-    def _cut(self, raw_bytes: int) -> None:
+    def _take_up(self, raw_bytes: int) -> None:
+        """Note the frames that no side file knows, and cut what stands behind the last whole one."""
+        decompressor = frames.decompressor(self.dictionary)
+        for found in frames.scan(self._raw, self.bytes, raw_bytes):
+            if isinstance(found, Hole):
+                self.holes.append(found)
+                continue
+            try:
+                _, bodies = frames.read_frame(self._raw, found.offset, found.length, decompressor)
+            except frames.FrameDamaged:
+                self.holes.append(Hole(found.offset, found.length))
+                continue
+            self._note([found], ranges_of(_places(bodies)))
         if self.bytes < raw_bytes:
             os.ftruncate(self._raw, self.bytes)
         os.fdatasync(self._raw)
 
-    def _note(self, written: Sequence[Frame]) -> None:
+    def _note(self, written: Sequence[Frame], ids: Sequence[IdRange]) -> None:
         """Write frames into the two side files: ids first, since the table says how many of them count."""
-        records = self._id_records
-        entries = []
-        for frame in written:
-            records += len(frame.ids)
-            entries.append(
-                Entry(frame.first_seq, frame.offset, frame.length, frame.count, frame.min_us, frame.max_us, records)
-            )
-        ids = write_records(each for frame in written for each in frame.ids)
-        write_at(self._ids, ids, self._id_records * RECORD_BYTES)
+        known = self._id_records + len(ids)
+        entries = [
+            Entry(frame.first_seq, frame.offset, frame.length, frame.count, frame.min_us, frame.max_us, known)
+            for frame in written
+        ]
+        write_at(self._ids, write_records(ids), self._id_records * RECORD_BYTES)
         write_at(self._table, b"".join(entry.pack() for entry in entries), self._entries * ENTRY_BYTES)
         for entry in entries:
             self._count(entry)
@@ -145,26 +153,22 @@ class LivePartition:
         self.max_us = max(self.max_us, entry.max_us)
 
     def append(
-        self,
-        bodies: Sequence[bytes],
-        times_us: Sequence[int],
-        own: Sequence[tuple[bytes, int] | None],
-        arrival: int,
+        self, bodies: Sequence[bytes], times_us: Sequence[int], places: Sequence[Place], arrival: int
     ) -> list[IdRange]:
-        """Store events, numbered from ``next_seq``; they are on disk when it returns their ids.
+        """Store events, numbered from ``next_seq``; they are on disk when it returns their ids of our own form.
 
-        ``own`` holds instance and sequence of each id of our own form. Raises ``StoreUnavailable`` when the events
-        could not be written; then none of them is stored.
+        Raises ``StoreUnavailable`` when the events could not be written; then none of them is stored.
         """
-        written, data = self._frames(bodies, times_us, own, arrival)
+        written, data = self._frames(bodies, times_us, arrival)
+        ids = ranges_of(places)
         try:
             write_at(self._raw, data, self.bytes)
             os.fdatasync(self._raw)
-            self._note(written)
+            self._note(written, ids)
         except OSError as error:
             self._take_back()
             raise StoreUnavailable(f"cannot write {self.directory / partition.RAW}: {error.strerror}") from error
-        return [each for frame in written for each in frame.ids]
+        return ids
 
     def _take_back(self) -> None:
         """Remove what an append that failed left behind; the next recovery would do it as well."""
@@ -175,27 +179,24 @@ class LivePartition:
         ):
             os.ftruncate(fd, length)
 
-    def _frames(
-        self,
-        bodies: Sequence[bytes],
-        times_us: Sequence[int],
-        own: Sequence[tuple[bytes, int] | None],
-        arrival: int,
-    ) -> tuple[list[Frame], bytes]:
+    def _frames(self, bodies: Sequence[bytes], times_us: Sequence[int], arrival: int) -> tuple[list[Frame], bytes]:
         written: list[Frame] = []
-        data: list[bytes] = []
+        pieces: list[bytes] = []
         offset, seq = self.bytes, self.next_seq
         for begin, end in _chunks(bodies):
-            ids = tuple(ranges_of(own[begin:end]))
-            times = times_us[begin:end]
-            frame = frames.write_frame(
-                bodies[begin:end], times, ids, first_seq=seq, arrival=arrival, compressor=self._compressor
+            frame, data = frames.write_frame(
+                bodies[begin:end],
+                times_us[begin:end],
+                offset=offset,
+                first_seq=seq,
+                arrival=arrival,
+                compressor=self._compressor,
             )
-            written.append(Frame(offset, len(frame), seq, end - begin, arrival, min(times), max(times), ids))
-            data.append(frame)
-            offset += len(frame)
-            seq += end - begin
-        return written, b"".join(data)
+            written.append(frame)
+            pieces.append(data)
+            offset += frame.length
+            seq += frame.count
+        return written, b"".join(pieces)
 
     def ids(self) -> list[IdRange]:
         """Every id of our own form in this partition, as ranges."""
@@ -255,6 +256,13 @@ class LivePartition:
             if fd >= 0:
                 os.close(fd)
         self._raw = self._table = self._ids = -1
+
+
+def _places(bodies: Sequence[bytes]) -> Iterator[Place]:
+    for body in bodies:
+        place = place_of(document.id_of(document.parse(body)) or "")
+        if place is not None:
+            yield place
 
 
 def _chunks(bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:
