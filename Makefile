@@ -15,10 +15,10 @@ PIP_TOOLS := pip-tools==7.6.2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test campaign check bench lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-7s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 setup: $(SETUP) ## Make .venv with clusterlog, every extra and all tools, from the lock
 
@@ -27,6 +27,9 @@ demo: setup ## Run a small cluster on this machine and follow one failing reques
 
 test: setup check ## Check, then run every test
 	$(BIN)/python -m pytest
+
+campaign: setup ## Run the long proofs: kills by the dozen, each with its seed
+	$(BIN)/python -m pytest -m campaign -s
 
 check: setup ## Lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .

@@ -79,11 +79,9 @@ def test_every_event_whose_call_returned_is_found_once(home, seed):
 
 
 @pytest.mark.campaign
-def test_fifty_rounds_of_killing_lose_and_double_nothing(tmp_path_factory):
-    from tests.road.conftest import Home
-
+def test_fifty_rounds_of_killing_lose_and_double_nothing(home, tmp_path_factory):
     total = 0
     for seed in range(1000, 1050):
-        total += check_round(Home(tmp_path_factory.mktemp("round") / "home"), seed)
+        total += check_round(type(home)(tmp_path_factory.mktemp("round") / "home"), seed)
         print(f"seed {seed}: {total} events so far")
     assert total > 50_000
