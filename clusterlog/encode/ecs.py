@@ -232,6 +232,8 @@ class Encoder:
             labels = {**request.facts, **labels}
             if request.session:
                 own["session"] = {"hash": self._identity_hash(request.session)[0]}
+        elif scope.span_id:  # a step outside of any request
+            document["span"] = {"id": scope.span_id}
         if user is not None:
             hashed, key_id = self._identity_hash(user)
             document["user"] = {"hash": hashed}
@@ -350,6 +352,10 @@ class Encoder:
         }
         event = {"kind": "state", "dataset": "clusterlog.state", "action": action}
         return dumps(event)[1:] + b"," + dumps(rest)[1:]
+
+
+in_force: Encoder | None = None
+"""The encoder of this process's road, for others that write the same words elsewhere; put here by ``start``."""
 
 
 def level_name(level: int) -> str:
