@@ -12,7 +12,14 @@ from pathlib import Path
 
 from bench.peers import PEERS
 
-CASES = {"enabled": 20_000, "varying": 20_000, "secret": 20_000, "disabled": 100_000, "disabled-bare": 100_000, "exception": 300}
+CASES = {
+    "enabled": 20_000,
+    "varying": 20_000,
+    "secret": 20_000,
+    "disabled": 100_000,
+    "disabled-bare": 100_000,
+    "exception": 300,
+}
 ROUNDS = 9
 
 
@@ -24,8 +31,11 @@ class Peer:
         directory.mkdir()
         command = [sys.executable, "-m", "bench.peers", name, str(directory)]
         environment = {**os.environ, "PYTHONHASHSEED": "0", "TZ": "UTC"}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self._process.stdout and self._process.stdin
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        assert self._process.stdout
+        assert self._process.stdin
         self._out, self._in = self._process.stdout, self._process.stdin
         assert self._out.readline() == "ready\n", f"{name} did not start"
 
@@ -37,6 +47,7 @@ class Peer:
         return None if answer == "-" else int(answer) / calls
 
     def close(self) -> None:
+        """End the process."""
         self._in.close()
         self._process.wait()
 

@@ -10,7 +10,7 @@ import orjson
 from clusterlog.store.base import Delivery
 
 SERVICES = [f"service-{n}" for n in range(10)]
-WORDS = "order payment stock cart user session cache query retry timeout shipped refused placed loaded checked saved".split()
+WORDS = "order payment stock cart user session cache query retry timeout shipped refused placed loaded saved".split()
 START_NS = 1_760_000_000_000_000_000
 STEP_NS = 17_000_000
 
@@ -33,7 +33,15 @@ def deliveries(count: int, seed: int = 7) -> Iterator[Delivery]:
 
 
 def _delivery(
-    chance: random.Random, n: int, instance: str, sequence: int, node: int, request: str, trace: str, user: int, templates: list[str]
+    chance: random.Random,
+    n: int,
+    instance: str,
+    sequence: int,
+    node: int,
+    request: str,
+    trace: str,
+    user: int,
+    templates: list[str],
 ) -> Delivery:
     seconds, fraction = divmod(START_NS + n * STEP_NS, 1_000_000_000)
     level = chance.choices(("debug", "info", "warning", "error"), (20, 70, 7, 3))[0]
@@ -41,7 +49,12 @@ def _delivery(
     document = {
         "@timestamp": _stamp(seconds, fraction),
         "process": {"pid": 1000 + node, "entity_id": instance},
-        "event": {"id": f"{instance}-{sequence:011x}", "sequence": sequence, "kind": "event", "dataset": "clusterlog.app"},
+        "event": {
+            "id": f"{instance}-{sequence:011x}",
+            "sequence": sequence,
+            "kind": "event",
+            "dataset": "clusterlog.app",
+        },
         "log": {"level": level, "logger": f"shop.{WORDS[node % len(WORDS)]}"},
         "ecs": {"version": "9.1.0"},
         "service": {"name": SERVICES[node % 10], "node": {"name": f"node-{node}"}, "environment": "production"},
@@ -50,9 +63,16 @@ def _delivery(
         "http": {"request": {"id": request}},
         "trace": {"id": trace},
         "user": {"hash": f"{user:064x}"[:24]},
-        "labels": {"order": chance.randrange(100_000), "region": chance.choice(WORDS), "attempt": n % 3, "gift": n % 2 == 0},
+        "labels": {
+            "order": chance.randrange(100_000),
+            "region": chance.choice(WORDS),
+            "attempt": n % 3,
+            "gift": n % 2 == 0,
+        },
     }
-    return Delivery(f"{instance}-{sequence:011x}", instance, sequence, orjson.dumps(document), level in ("warning", "error"))
+    return Delivery(
+        f"{instance}-{sequence:011x}", instance, sequence, orjson.dumps(document), level in ("warning", "error")
+    )
 
 
 def _stamp(seconds: int, fraction: int) -> str:

@@ -19,7 +19,11 @@ from pathlib import Path
 
 Loop = Callable[[int], None]
 STATIC = {"service": "shop", "environment": "production", "host": "node-1", "pid": os.getpid(), "ecs.version": "9.1.0"}
-IDS = {"request_id": "0198f0c2a7b47c6e9a3d2f1e5b8c4d60", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"}
+IDS = {
+    "request_id": "0198f0c2a7b47c6e9a3d2f1e5b8c4d60",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "span_id": "00f067aa0ba902b7",
+}
 CONTEXT = {name: contextvars.ContextVar(name, default=value) for name, value in IDS.items()}
 
 
@@ -45,11 +49,17 @@ EXC_INFO = (type(ERROR), ERROR, ERROR.__traceback__)
 def _stdlib_loops(log: logging.Logger) -> dict[str, Loop]:
     def enabled(n: int) -> None:
         for _ in range(n):
-            log.info("order placed", extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False})
+            log.info(
+                "order placed",
+                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False},
+            )
 
     def disabled(n: int) -> None:
         for _ in range(n):
-            log.debug("order placed", extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False})
+            log.debug(
+                "order placed",
+                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False},
+            )
 
     def disabled_bare(n: int) -> None:
         for _ in range(n):
@@ -61,9 +71,18 @@ def _stdlib_loops(log: logging.Logger) -> dict[str, Loop]:
 
     def secret(n: int) -> None:
         for _ in range(n):
-            log.info("order placed", extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "token": "s3cr3t"})
+            log.info(
+                "order placed",
+                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "token": "s3cr3t"},
+            )
 
-    return {"enabled": enabled, "disabled": disabled, "disabled-bare": disabled_bare, "exception": exception, "secret": secret}
+    return {
+        "enabled": enabled,
+        "disabled": disabled,
+        "disabled-bare": disabled_bare,
+        "exception": exception,
+        "secret": secret,
+    }
 
 
 def _native_loops(log: object) -> dict[str, Loop]:
@@ -93,7 +112,13 @@ def _native_loops(log: object) -> dict[str, Loop]:
         for _ in range(n):
             info("order placed", customer="c-1841", city="Helsinki", order=4711, amount=12.9, token="s3cr3t")
 
-    loops = {"enabled": enabled, "disabled": disabled, "disabled-bare": disabled_bare, "exception": exception, "secret": secret}
+    loops = {
+        "enabled": enabled,
+        "disabled": disabled,
+        "disabled-bare": disabled_bare,
+        "exception": exception,
+        "secret": secret,
+    }
     return {**loops, "varying": varying}
 
 
@@ -125,7 +150,11 @@ def json_logger(path: Path) -> dict[str, Loop]:
     """python-json-logger with orjson."""
     from pythonjsonlogger.orjson import OrjsonFormatter
 
-    return _stdlib_loops(_file_logger(path / "log", OrjsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", static_fields=STATIC)))
+    return _stdlib_loops(
+        _file_logger(
+            path / "log", OrjsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", static_fields=STATIC)
+        )
+    )
 
 
 def structlog(path: Path) -> dict[str, Loop]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from clusterlog.errors import HomeBusy, NotAllowed, SettingError
 from clusterlog.spool import filesystem, liveness
@@ -32,7 +33,9 @@ class HomeLock:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = liveness.hold(path)
         except PermissionError as error:
-            raise NotAllowed(f"cannot write in {home}: {error.strerror}; run as its owner, or choose another --home") from None
+            raise NotAllowed(
+                f"cannot write in {home}: {error.strerror}; run as its owner, or choose another --home"
+            ) from None
         except (NotADirectoryError, FileExistsError):
             raise SettingError(f"{home} is not a directory: choose another --home") from None
         if fd < 0:
@@ -52,8 +55,10 @@ class HomeLock:
             fd, self._fd = self._fd, -1
             liveness.let_go(self.path, fd)
 
-    def __enter__(self) -> HomeLock:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()

@@ -222,7 +222,7 @@ class Shipper:
             self._dirty = True
 
     def save(self) -> None:
-        """Make everything delivered findable and its acknowledgement durable, then remove what is not needed any more."""
+        """Make what is delivered findable and its acknowledgement durable, then remove what is not needed any more."""
         try:
             self._sink.flush()
             self.acknowledged.save()

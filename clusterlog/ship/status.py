@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from clusterlog.settings import Settings
 from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
 from clusterlog.ship.homelock import HomeLock
-from clusterlog.settings import Settings
 from clusterlog.spool.reader import Instance, instances, records
 from clusterlog.spool.segment import Record
 

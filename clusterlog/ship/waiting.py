@@ -15,8 +15,10 @@ from clusterlog.spool.segment import Record
 POLL_S = 0.05
 
 
-def wait_delivered(home: Path, timeout: float | None, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
-    """Wait until the holder of the home's lock has delivered what the spools hold now. Returns how many events that was.
+def wait_delivered(
+    home: Path, timeout: float | None, progress: Callable[[int, int], None] = lambda done, total: None
+) -> int:
+    """Wait until the holder of the home's lock has delivered what the spools hold now; returns how many events.
 
     Raises TimedOut after ``timeout`` seconds (``None``: never), HomeBusy if the holder is gone before it was done.
     """

@@ -12,7 +12,12 @@ ROTATE_NS = 15 * 60 * 1_000_000_000
 RETRY_NS = 1_000_000_000
 """How long a lane in trouble is left alone before the next try."""
 
-_REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_quota", errno.EROFS: "disk_read_only", errno.EIO: "disk_error"}
+_REASONS = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_quota",
+    errno.EROFS: "disk_read_only",
+    errno.EIO: "disk_error",
+}
 FULL = frozenset({"disk_full", "disk_quota"})
 
 
@@ -29,7 +34,20 @@ class Lane:
     the hot path covers age, trouble and a clock that jumped.
     """
 
-    __slots__ = ("born", "fd", "flags", "name", "number", "offset", "retry_at", "seed", "since", "trouble", "unsynced", "until")
+    __slots__ = (
+        "born",
+        "fd",
+        "flags",
+        "name",
+        "number",
+        "offset",
+        "retry_at",
+        "seed",
+        "since",
+        "trouble",
+        "unsynced",
+        "until",
+    )
 
     def __init__(self, priority: bool) -> None:
         self.name = LANES[priority]
@@ -79,7 +97,7 @@ class Lane:
             self.shut()
 
     def sync(self) -> bool:
-        """fdatasync an open segment. After a failure the segment is left: the kernel has marked its pages clean and would lie next time."""
+        """fdatasync an open segment; one that failed is left, since the kernel calls its pages clean from then on."""
         self.unsynced = False
         try:
             os.fdatasync(self.fd)

@@ -87,7 +87,7 @@ class Writer:
         self._page[0] = 1
 
     def append(self, priority: bool, ns: int, rest: bytes, flags: int = 0) -> None:
-        """Write one document: ``head`` with the next number, then ``rest``. On return it is in the page cache, or counted.
+        """Write one document: ``head`` with the next number, then ``rest``; on return it is in the page cache, or counted.
 
         ``ns`` is the wall clock of the event. Safe in signal handlers and finalisers: a call from inside another one
         is written by the outer one before it returns.
@@ -122,7 +122,9 @@ class Writer:
         flags |= lane.flags
         crc = crc32(payload, crc32(HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, 0, sequence, ns), lane.seed))
         try:
-            written = os.write(lane.fd, HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, crc, sequence, ns) + payload)
+            written = os.write(
+                lane.fd, HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, crc, sequence, ns) + payload
+            )
             self.sequence = sequence
             lane.offset += written
         except OSError as error:
@@ -264,7 +266,7 @@ class Writer:
         return self._shipper_answer
 
     def flush(self, timeout: float = 1.0) -> bool:
-        """fdatasync what this process has written; False if that failed or the lock was not had in ``timeout`` seconds."""
+        """fdatasync what was written; False if that failed, or the lock was not had in ``timeout`` seconds."""
         if not self._page[0]:
             return True
         if not self._lock.acquire(timeout=timeout):

@@ -33,7 +33,9 @@ class Voice:
         self.id = new_entity_id()
         self.said = []
         self._writer = writer_on(spool)
-        self._rest = lambda action, facts: json.dumps({"event": {"action": action}, "clusterlog": {"state": facts}})[1:].encode()
+        self._rest = lambda action, facts: json.dumps({"event": {"action": action}, "clusterlog": {"state": facts}})[
+            1:
+        ].encode()
 
     def say(self, action, facts):
         self.said.append((action, dict(facts)))

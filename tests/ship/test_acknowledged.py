@@ -1,6 +1,7 @@
 """Interval sets behave like sets, and their file is replaced whole or not at all."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,17 +9,19 @@ from hypothesis import strategies as st
 
 from clusterlog.ship.acknowledged import Acknowledged, IntervalSet
 
-ranges = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 12)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=25)
+ranges = st.lists(
+    st.tuples(st.integers(1, 60), st.integers(0, 12)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=25
+)
 
 
 @given(ranges)
 def test_an_interval_set_holds_exactly_what_was_added_and_stays_canonical(added):
     found = IntervalSet(added)
     model = {n for first, last in added for n in range(first, last + 1)}
-    assert {n for n in range(0, 90) if n in found} == model
+    assert {n for n in range(90) if n in found} == model
     assert len(found) == len(model)
     kept = list(found)
-    assert all(last + 1 < following for (_, last), (following, _) in zip(kept, kept[1:], strict=False))
+    assert all(last + 1 < following for (_, last), (following, _) in pairwise(kept))
 
 
 @given(st.permutations(range(1, 40)))
@@ -44,7 +47,9 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["acknowledged.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"instances": 5}', b'{"instances": {"a": [[1]]}, "totals": {}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"instances": 5}', b'{"instances": {"a": [[1]]}, "totals": {}}', b"\xff"]
+)
 def test_a_damaged_file_is_an_empty_one_so_that_everything_is_sent_again(tmp_path, content):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "acknowledged.json").write_bytes(content)

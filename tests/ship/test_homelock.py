@@ -77,5 +77,5 @@ def test_a_home_without_permission_is_refused_in_one_line(tmp_path):
 
 def test_a_network_file_system_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("clusterlog.spool.filesystem.kind_of", lambda path: "nfs4")
-    with pytest.raises(SettingError, match="nfs4.*local directory"):
+    with pytest.raises(SettingError, match=r"nfs4.*local directory"):
         HomeLock.take(tmp_path)

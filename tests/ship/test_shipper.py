@@ -168,7 +168,11 @@ def test_a_refused_event_is_kept_aside_with_its_reason_and_costs_nobody_else(hom
     assert letter.reason == "mapping conflict" and json.loads(letter.body)["n"] == 3
     assert report.dead == 1
     (told,) = home.sink.states("dead-letter")
-    assert (told["instance"], told["first_seq"], told["reason"]) == (letter.instance, letter.sequence, "mapping conflict")
+    assert (told["instance"], told["first_seq"], told["reason"]) == (
+        letter.instance,
+        letter.sequence,
+        "mapping conflict",
+    )
 
 
 def test_an_event_that_cannot_even_be_kept_aside_stays_in_the_spool(home):

@@ -33,7 +33,12 @@ def test_what_lies_in_the_spools_is_backlog_with_its_age(home):
     assert 5 <= told["backlog"]["oldest_age_s"] < 60
     assert told["accepted"] == 2
     (instance,) = told["instances"]
-    assert (instance["id"], instance["state"], instance["pid"], instance["sequence"]) == (writer.instance, "alive", os.getpid(), 2)
+    assert (instance["id"], instance["state"], instance["pid"], instance["sequence"]) == (
+        writer.instance,
+        "alive",
+        os.getpid(),
+        2,
+    )
 
 
 def test_delivered_events_are_no_backlog_and_stay_counted(home):

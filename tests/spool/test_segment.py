@@ -35,7 +35,9 @@ def test_whatever_was_framed_comes_back_byte_for_byte(tmp_path_factory, payloads
     path = tmp_path_factory.mktemp("s") / str(NAME)
     path.write_bytes(b"".join(frame(p, 1, n, 7, NAME.seed) for n, p in enumerate(payloads, 1)))
     records = list(scan(path))
-    assert [(r.payload, r.sequence, r.wall_ns, r.flags) for r in records] == [(p, n, 7, 1) for n, p in enumerate(payloads, 1)]
+    assert [(r.payload, r.sequence, r.wall_ns, r.flags) for r in records] == [
+        (p, n, 7, 1) for n, p in enumerate(payloads, 1)
+    ]
 
 
 def test_a_header_is_as_the_contract_says():

@@ -271,7 +271,12 @@ class FaultyWrites:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [(errno.ENOSPC, "disk_full"), (errno.EDQUOT, "disk_quota"), (errno.EIO, "disk_error"), (errno.EROFS, "disk_read_only")],
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_quota"),
+        (errno.EIO, "disk_error"),
+        (errno.EROFS, "disk_read_only"),
+    ],
 )
 def test_what_cannot_be_written_is_counted_and_its_number_explained(spool, say, monkeypatch, fault, reason):
     writer = spool.writer()
