@@ -87,7 +87,7 @@ class Writer:
         self._page[0] = 1
 
     def append(self, priority: bool, ns: int, rest: bytes, flags: int = 0) -> None:
-        """Write one document: ``head`` with the next number, then ``rest``; on return it is in the page cache, or counted.
+        """Write one document: ``head`` with the next number, then ``rest``; then it is in the page cache, or counted.
 
         ``ns`` is the wall clock of the event. Safe in signal handlers and finalisers: a call from inside another one
         is written by the outer one before it returns.
