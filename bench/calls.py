@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import progress
 from bench.peers import PEERS
 
 CASES = {
@@ -52,7 +53,7 @@ class Peer:
         self._process.wait()
 
 
-def measure(progress: object = None) -> dict[str, dict[str, float]]:
+def measure() -> dict[str, dict[str, float]]:
     """Median CPU ns per call by case and peer."""
     directory = Path(tempfile.mkdtemp(prefix="clusterlog-bench-"))
     allowed = os.sched_getaffinity(0)
@@ -67,8 +68,7 @@ def measure(progress: object = None) -> dict[str, dict[str, float]]:
                     cost = peer.measure(case, calls)
                     if cost is not None:
                         found.setdefault(case, {}).setdefault(peer.name, []).append(cost)
-            print(f"\rlog calls: round {turn + 1} of {ROUNDS}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
+            progress.say(f"log calls: round {turn + 1} of {ROUNDS}", end=turn + 1 == ROUNDS)
         return {case: {peer: statistics.median(costs) for peer, costs in by.items()} for case, by in found.items()}
     finally:
         for peer in peers:

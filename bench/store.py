@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from bench import progress
 from bench.events import deliveries
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Match, Query
@@ -55,8 +55,7 @@ def _ingest(path: Path) -> tuple[float, float, int, list[str]]:
         store.deliver(batch)
         wall, cpu = wall + time.perf_counter() - wall_before, cpu + time.process_time() - cpu_before
         done += len(batch)
-        print(f"\rembedded store: {done:,} of {EVENTS:,} events", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        progress.say(f"embedded store: {done:,} of {EVENTS:,} events", end=done >= EVENTS)
     wall_before, cpu_before = time.perf_counter(), time.process_time()
     store.close()
     return wall + time.perf_counter() - wall_before, cpu + time.process_time() - cpu_before, raw, wanted
