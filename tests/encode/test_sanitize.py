@@ -9,8 +9,10 @@ import enum
 import gc
 import hashlib
 import json
+import sys
 import threading
 import uuid
+from itertools import islice
 from pathlib import PurePosixPath
 
 import pytest
@@ -372,12 +374,17 @@ def test_containers_that_another_thread_changes_are_read_without_failing():
 
 def test_a_container_that_changes_while_it_is_read_is_read_again():
     """The collector runs inside the reading, and with it whatever finalizers do."""
-    restless = dict.fromkeys(range(20))
+    restless = dict.fromkeys(range(100))
     thresholds = gc.get_threshold()
+    changes = iter(range(100, 106))
 
     def change(phase, info):
-        restless[len(restless)] = phase
+        if phase == "start" and sys._getframe(1).f_code.co_name == "_first":
+            restless.update(dict.fromkeys(islice(changes, 1)))
 
+    pairs = [
+        (number, number) for number in range(5000)
+    ]  # takes the interpreter's spare ones, so that new ones are made
     gc.callbacks.append(change)
     gc.set_threshold(1)
     try:
@@ -385,8 +392,8 @@ def test_a_container_that_changes_while_it_is_read_is_read_again():
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(change)
-    assert len(restless) > 20
-    assert list(cleaned)[:20] == [str(number) for number in range(20)]
+    assert len(pairs) == 5000
+    assert list(cleaned) == [str(number) for number in range(106)]
 
 
 def test_little_stack_costs_the_fields_but_raises_nothing():
