@@ -103,9 +103,9 @@ class Request:
 
 
 class Scope:
-    """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes, made for ``rendered_for``."""
+    """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes."""
 
-    __slots__ = ("handed_over", "labels", "rendered", "rendered_for", "request", "span_id", "user")
+    __slots__ = ("handed_over", "labels", "rendered", "request", "span_id", "user")
 
     def __init__(
         self,
@@ -122,7 +122,6 @@ class Scope:
         self.user = user
         self.handed_over = handed_over
         self.rendered: Any = None
-        self.rendered_for: Facts | None = None
         if renderer is not None:
             renderer(self)
 
@@ -143,7 +142,6 @@ class Scope:
         twin.span_id = self.span_id
         twin.user = self.user
         twin.handed_over = over
-        twin.rendered_for = self.rendered_for
         twin.rendered = self.rendered
         return twin
 
