@@ -162,15 +162,14 @@ def start(service: str | None = None, /, **settings: Any) -> None:
 def launch() -> None:
     """What ``clusterlog run`` does in place of ``start``, which the program may still call, and which wins.
 
-    The road is opened with the settings of outside; no logger gets a handler. Raises SettingError and NotAllowed.
+    The road is opened with the settings of outside; no logger gets a handler or a level. Raises SettingError and
+    NotAllowed.
     """
     global _provisional
     if _road is not None:
         return
-    road = _open_road({})
+    _open_road({})
     _provisional = True
-    for name in road.settings.debug:
-        logging.getLogger(name).setLevel(logging.DEBUG)
     crossing.install()
     capture.install()
 

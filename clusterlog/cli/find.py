@@ -40,7 +40,7 @@ _LOOKED_AT = 5000
 @click.command()
 @click.argument("request_id", metavar="ID")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
-@click.option("--width", type=click.IntRange(40, 1000), help="Columns to draw in; else those of the terminal.")
+@click.option("--width", type=click.IntRange(40, 1000), help="Columns to draw in; in a pipe nothing is cut.")
 @with_settings("home")
 @as_json
 def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | None, as_json: bool) -> None:
@@ -58,10 +58,10 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
 
         paint.emit(dumps(document(found)))
         return
-    from clusterlog.cli.drawing import draw
+    from clusterlog.cli.drawing import rows
 
-    for line in draw(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()):
-        click.echo(line)
+    for row in rows(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()):
+        click.echo("".join(paint.inked(text, role) for text, role in row).rstrip())
 
 
 @click.command()
@@ -124,7 +124,7 @@ def _listed(store: Store, question: Query, ndjson: bool) -> int:
     if shown and shown == question.limit and paint.terminal(sys.stderr):
         matching = store.count(question)
         if matching > shown:
-            paint.say(f"the newest {shown} of {paint.amount(matching)}; --limit 0 shows all")
+            paint.say(f"the newest {shown} of {paint.counted(matching, 'event')}; --limit 0 shows all")
     return 0 if shown else NOTHING
 
 
@@ -222,4 +222,4 @@ def _waiting(settings: Settings) -> str:
         backlog = status(settings)["backlog"]["events"]
     except (OSError, StoreUnavailable):
         return "the spools cannot be read"
-    return f"{paint.amount(backlog)} events wait in the spools" if backlog else "no event waits in the spools"
+    return f"{paint.counted(backlog, 'event')} not delivered yet" if backlog else "nothing waits in the spools"

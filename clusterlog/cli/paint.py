@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Advance = Callable[[int, int], None]
 """(done, total): how far something is."""
 
+_HUES = ("blue", "magenta", "cyan", "green", "bright_blue", "bright_magenta", "bright_cyan", "bright_green")
 INK: dict[str, dict[str, Any]] = {
     "E": {"fg": "red", "bold": True},
     "C": {"fg": "red", "bold": True},
@@ -30,6 +31,7 @@ INK: dict[str, dict[str, Any]] = {
     "dim": {"dim": True},
     "bad": {"fg": "red"},
     "good": {"fg": "green"},
+    **{f"lane{number}": {"fg": hue} for number, hue in enumerate(_HUES)},
 }
 """Only the sixteen colours of the terminal's own theme."""
 
@@ -57,9 +59,9 @@ def inked(text: str, ink: str, stream: IO[Any] | None = None) -> str:
     return click.style(text, **style) if style and coloured(stream or sys.stdout) else text
 
 
-def width() -> int:
-    """Columns to draw in: the terminal's, or 120 where nobody looks."""
-    return shutil.get_terminal_size((120, 24)).columns if terminal(sys.stdout) else 120
+def width() -> int | None:
+    """Columns to draw in: the terminal's; ``None`` in a pipe, where nothing is to be cut."""
+    return max(40, shutil.get_terminal_size().columns) if terminal(sys.stdout) else None
 
 
 def unicode() -> bool:
@@ -97,6 +99,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: str =
 def amount(number: int) -> str:
     """A count for people, with commas."""
     return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``1,204 events``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def size(count: int) -> str:
@@ -142,28 +149,28 @@ class _Bar:
         if now < self._due:
             return
         self._due = now + _REDRAW_S
-        if self._rich is None and not self._plain:
-            self._begin()
         told = f"{self._spoken(done)} of {self._spoken(total)}"
         if self._rich is not None:
             self._rich.update(self._task, completed=done, total=max(total, 1), told=told)
-        else:
+        elif self._plain or not self._begin(done, max(total, 1), told):
             sys.stderr.write(f"\r{self._label}  {told}\x1b[K")
             sys.stderr.flush()
 
-    def _begin(self) -> None:
+    def _begin(self, done: int, total: int, told: str) -> bool:
+        """Draw the bar for the first time; false where rich is not installed."""
         try:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
         except ImportError:
             self._plain = True
-            return
+            return False
         described = TextColumn("{task.description}", markup=False)
-        told = TextColumn("{task.fields[told]}", markup=False)
-        parts = (described, BarColumn(), TaskProgressColumn(), told, TimeRemainingColumn())
-        self._rich = Progress(*parts, console=Console(stderr=True), transient=True)
-        self._task = self._rich.add_task(self._label, total=None, told="")
+        counted = TextColumn("{task.fields[told]}", markup=False)
+        parts = (described, BarColumn(), TaskProgressColumn(), counted, TimeRemainingColumn())
+        self._rich = Progress(*parts, console=Console(file=sys.stderr), transient=True)
+        self._task = self._rich.add_task(self._label, completed=done, total=total, told=told)
         self._rich.start()
+        return True
 
     def end(self) -> None:
         if self._rich is not None:

@@ -13,8 +13,8 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.options import with_settings
-from clusterlog.errors import NotAllowed, SettingError
-from clusterlog.integrations.launch import interpreter
+from clusterlog.errors import HomeBusy, NotAllowed, SettingError
+from clusterlog.integrations.launch import DEBUG, LEVEL, interpreter
 from clusterlog.settings import Settings
 
 _FORWARDED = ("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "WINCH", "TTIN", "TTOU", "ALRM")
@@ -42,6 +42,7 @@ def run(settings: Settings, command: tuple[str, ...], ships: bool) -> int:
     """
     if not command:
         raise SettingError("nothing to run: clusterlog run -- COMMAND, such as: clusterlog run -- gunicorn shop.wsgi")
+    _try_home(settings)
     environ = _environment(settings)
     program = interpreter.program(command, environ)
     refusal = interpreter.refusal(program, environ)
@@ -51,15 +52,23 @@ def run(settings: Settings, command: tuple[str, ...], ships: bool) -> int:
     return begin(settings, program.path, command, environ)
 
 
+def _try_home(settings: Settings) -> None:
+    """Raise what speaks against this home, while there is somebody to tell it."""
+    from clusterlog.ship.homelock import HomeLock
+
+    try:
+        HomeLock.take(settings.home_path).release()
+    except HomeBusy:  # somebody ships it, so it is a home
+        return
+
+
 def _environment(settings: Settings) -> dict[str, str]:
     """What the command's processes find: the settings of this call, and the way in."""
     environ = interpreter.bootstrapped(os.environ)
-    environ["CLUSTERLOG_HOME"] = settings.home
-    environ["CLUSTERLOG_LEVEL"] = settings.level
-    for name in ("service", "node", "debug"):
+    environ |= {"CLUSTERLOG_HOME": settings.home, LEVEL: settings.level, DEBUG: ",".join(settings.debug)}
+    for name in ("service", "node"):
         if settings.origins[name] == "argument":
-            value = getattr(settings, name)
-            environ[f"CLUSTERLOG_{name.upper()}"] = value if isinstance(value, str) else ",".join(value)
+            environ[f"CLUSTERLOG_{name.upper()}"] = getattr(settings, name)
     return environ
 
 

@@ -51,7 +51,8 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
     told = told_of(report)
     if as_json:
         paint.emit(json.dumps({"schema": SCHEMA, "home": settings.home, "sink": sink, **told}).encode())
-    paint.say(_summary(told, sink, time.monotonic() - begun))
+    if not until_eof:
+        paint.say(_summary(told, sink, time.monotonic() - begun))
 
 
 def told_of(report: Report | None) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def told_of(report: Report | None) -> dict[str, Any]:
 def _summary(told: dict[str, Any], sink: str, seconds: float) -> str:
     if told["stored"] is None:
         return f"delivered by the shipper of this home in {seconds:.1f} s"
-    parts = [f"{paint.amount(told['stored'])} events to {escaped(sink)} in {seconds:.1f} s"]
+    parts = [f"{paint.counted(told['stored'], 'event')} to {escaped(sink)} in {seconds:.1f} s"]
     if told["duplicates"]:
         parts.append(f"{paint.amount(told['duplicates'])} were there already")
     if told["dead"]:
@@ -136,7 +137,8 @@ def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
         threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     with HomeLock.take(settings.home_path):
         shipper, sink = _shipper(settings)
-        paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
+        if not until_eof:
+            paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
         shipper.run(stop, _Teller(settings, sink).tell)
     return shipper.report, sink
 
@@ -239,7 +241,7 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
     running = told["shipper"]["state"] == "running"
     waits = "nothing waits"
     if backlog["events"]:
-        waits = f"{paint.amount(backlog['events'])} events, {paint.size(backlog['bytes'])}"
+        waits = f"{paint.counted(backlog['events'], 'event')}, {paint.size(backlog['bytes'])}"
         waits += f", the oldest for {backlog['oldest_age_s']:.1f} s"
     lost = told["dropped"]
     state = paint.inked(store["state"], {"reachable": "good", "unreachable": "bad"}.get(store["state"], "dim"))

@@ -157,8 +157,9 @@ def verify(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> int:
     else:
         for each in damage:
             click.echo(f"{escaped(str(each.file))}:{each.offset}: {each.reason}")
-        verdict = f"{len(damage)} damaged places" if damage else "nothing is damaged"
-        counted = f"{paint.amount(told['events'])} events in {told['segments']} segments, {paint.size(told['bytes'])}"
+        verdict = paint.counted(len(damage), "damaged place") if damage else "nothing is damaged"
+        counted = f"{paint.counted(told['events'], 'event')} in {paint.counted(told['segments'], 'segment')}"
+        counted += f", {paint.size(told['bytes'])}"
         click.echo(paint.inked(f"{counted}: {verdict}", "bad" if damage else "good"))
     return DAMAGED if damage else 0
 
@@ -205,7 +206,7 @@ def export(settings: Settings, paths: tuple[Path, ...], output: Path | None) -> 
                     advance(done, total)
     where = f" to {escaped(str(output))}" if output else ""
     lost = f"; {paint.size(skipped)} are no record: see `clusterlog spool verify`" if skipped else ""
-    paint.say(f"exported {paint.amount(events)} events{where}{lost}")
+    paint.say(f"exported {paint.counted(events, 'event')}{where}{lost}")
 
 
 def _opened(output: Path | None) -> Any:

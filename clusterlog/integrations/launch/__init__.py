@@ -8,17 +8,19 @@ program starts never log at all. The rest follows with the first line, or with t
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from clusterlog.context.patching import when_imported
+from clusterlog.context.patching import Patch, when_imported
 from clusterlog.integrations import everything
 from clusterlog.integrations.launch import arbiter, tap
 from clusterlog.record.slot import slot
 
-LEVEL = "CLUSTERLOG_LEVEL"
-"""Where ``clusterlog run`` leaves the root level for its programs, read before settings are worth loading."""
+LEVEL, DEBUG = "CLUSTERLOG_LEVEL", "CLUSTERLOG_DEBUG"
+"""Where ``clusterlog run`` leaves these settings for its programs, which need them before all are worth loading."""
 
 
 class Road:
@@ -49,13 +51,41 @@ def begin() -> None:
     """Take this process on. Never raises: whatever is wrong, the program runs."""
     try:
         slot.road = Road()
-        tap.install(os.environ.get(LEVEL, "INFO"))
+        debug = os.environ.get(DEBUG, "").split(",")
+        tap.install(os.environ.get(LEVEL, "INFO"), tuple(name.strip() for name in debug if name.strip()))
         arbiter.install()
+        _EXCEPTHOOK.install()
+        when_imported("logging", _capture)
         when_imported("clusterlog.integrations.lines", _deafen)
         when_imported("clusterlog.start", _open)
         everything()
     except Exception as error:
         _give_up(error)
+
+
+def _capture(logging: ModuleType) -> None:
+    """Warnings and what nobody catches, from here on: whatever tells of those has loaded ``logging``."""
+    from clusterlog.record import capture
+
+    capture.install()
+
+
+def _uncaught(patch: Patch) -> Any:
+    """What ends a program that has never loaded ``logging``."""
+    original = patch.original
+
+    @wraps(original)
+    def excepthook(kind: Any, error: Any, trace: Any) -> None:
+        road: Any = slot.road
+        if patch.on and isinstance(road, Road) and "logging" not in sys.modules and isinstance(error, Exception):
+            road.line(_CRITICAL, "clusterlog.uncaught", "uncaught exception", (), {}, error)
+        original(kind, error, trace)
+
+    return excepthook
+
+
+_EXCEPTHOOK = Patch("sys:excepthook", _uncaught)
+_CRITICAL = 50
 
 
 def _deafen(lines: ModuleType) -> None:

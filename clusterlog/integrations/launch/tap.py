@@ -3,7 +3,7 @@
 A handler on the root logger would not do: every ``dictConfig`` takes it away, loggers that do not propagate never reach
 it, and with it there ``basicConfig`` and the handler of last resort, which count the handlers there are, stay silent.
 So the records are taken where the library hands them out, and no list of handlers is touched. Lines that only pass
-because the root level was raised for clusterlog do not appear on the program's own console.
+because a level was lowered here do not appear on the program's own console.
 """
 
 from __future__ import annotations
@@ -23,30 +23,36 @@ CONSOLE = 30
 _ACCESS = frozenset({"uvicorn.access", "gunicorn.access"})
 
 
-class Raised(int):
-    """A root level that was set here; every other number was set by the program."""
+class Lowered(int):
+    """A level that was set here; every other number was set by the program."""
 
 
 _level = "INFO"
+_debug: tuple[str, ...] = ()
 _ours: Any = None
 """``RecordHandler``, once there is a record to hand to one; importing it is not for nothing."""
 _hear: Any = None
 
 
-def install(level: str) -> None:
-    """Take every record on the road from here on, those of ``level`` and above where the program sets no level."""
-    global _level
-    _level = level
+def install(level: str, debug: tuple[str, ...] = ()) -> None:
+    """Take every record on the road from here on.
+
+    Where the program sets no level, those of ``level`` and above; of the loggers named in ``debug`` all.
+    """
+    global _level, _debug
+    _level, _debug = level, debug
     _PATCH.install()
-    when_imported("logging", _raise)
+    when_imported("logging", _lower)
 
 
 def remove() -> None:
     """Leave the library as it was."""
     _PATCH.remove()
     logging = sys.modules.get("logging")
-    if logging is not None and type(logging.root.level) is Raised:
-        logging.root.setLevel(CONSOLE)
+    if logging is not None:
+        for logger in map(logging.getLogger, ("", *_debug)):
+            if type(logger.level) is Lowered:
+                logger.setLevel(CONSOLE if logger is logging.root else logging.NOTSET)
 
 
 def _calling_handlers(patch: Patch) -> Any:
@@ -59,7 +65,7 @@ def _calling_handlers(patch: Patch) -> Any:
             return
         if not (arbiter.keeps_quiet(record) or _console_only(record)):
             _take(self, record)
-        if record.levelno >= CONSOLE or not _raised(self):
+        if record.levelno >= CONSOLE or record.levelno >= _level_without_us(self):
             original(self, record)
 
     return callHandlers
@@ -68,11 +74,12 @@ def _calling_handlers(patch: Patch) -> Any:
 _PATCH = Patch("logging:Logger.callHandlers", _calling_handlers)
 
 
-def _raise(logging: ModuleType) -> None:
-    root = logging.root
+def _lower(logging: ModuleType) -> None:
     wanted = logging.getLevelNamesMapping().get(_level.upper(), logging.INFO)
-    if root.level == CONSOLE and wanted < CONSOLE:
-        root.setLevel(Raised(wanted))
+    if logging.root.level == CONSOLE and wanted < CONSOLE:
+        logging.root.setLevel(Lowered(wanted))
+    for name in _debug:
+        logging.getLogger(name).setLevel(Lowered(logging.DEBUG))
 
 
 def _take(logger: Any, record: Any) -> None:
@@ -105,10 +112,10 @@ def _console_only(record: Any) -> bool:
     return record.name in _ACCESS or (record.name == "werkzeug" and record.levelno < CONSOLE)
 
 
-def _raised(logger: Any) -> bool:
-    """Whether the level in force for the logger is the raised one."""
+def _level_without_us(logger: Any) -> int:
+    """The level in force for the logger as the program has it."""
     while logger is not None:
-        if logger.level:
-            return type(logger.level) is Raised
+        if logger.level and type(logger.level) is not Lowered:
+            return int(logger.level)
         logger = logger.parent
-    return False
+    return CONSOLE

@@ -9,6 +9,7 @@ from clusterlog.context.patching import Patch
 from clusterlog.integrations import lines
 from clusterlog.integrations.frameworks.asgi import Middleware
 from clusterlog.integrations.instrumentation import Instrumentation, patched
+from clusterlog.start import pause
 
 
 def put_into_all() -> Instrumentation:
@@ -17,6 +18,7 @@ def put_into_all() -> Instrumentation:
         "uvicorn",
         ("uvicorn.config:Config.load", _loading),
         ("uvicorn.config:Config.configure_logging", _configuring),
+        ("uvicorn.server:Server._serve", _serving),
     )
     return Instrumentation("uvicorn", done.remove, lines.leave)
 
@@ -40,3 +42,17 @@ def _configuring(original: Any, patch: Patch | None) -> Any:
             lines.settle()
 
     return configure_logging
+
+
+def _serving(original: Any, patch: Patch | None) -> Any:
+    """A server that was told to stop ends itself by that very signal, without ``atexit``: so its life ends here."""
+
+    @wraps(original)
+    async def _serve(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            await original(self, *args, **kwargs)
+        finally:
+            if patch is None or patch.on:
+                pause()
+
+    return _serve

@@ -1,0 +1,167 @@
+"""A home with events that are always the same, and the command line called as a function or as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterlog.cli import commands, paint
+from clusterlog.context import request as context
+from clusterlog.context.request import Request
+from clusterlog.spool.writer import Writer
+
+ROOT = Path(__file__).parents[2]
+NOON = 1_793_707_200_000_000_000
+"""2026-11-03T12:00:00Z in nanoseconds."""
+PATIENCE = 30.0
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Ask again and again until the answer is true, and give it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+class Speaker:
+    """One process of a service; it says one event a millisecond."""
+
+    def __init__(self, home: Path, number: int, service: str, node: str) -> None:
+        from clusterlog.encode.ecs import Encoder, Origin
+        from clusterlog.record.redact import Redactor
+
+        self.id = f"019ad0{number:026x}"
+        self._encoder = Encoder(Origin(service, node, "development", "host-1"), redactor=Redactor(()))
+        self._moments = count(NOON + number * 1_000_000_000, 1_000_000)
+        self.writer = Writer(
+            home / "spool", head=self._encoder.head, state=self._encoder.state, new_instance=lambda: self.id
+        )
+
+    def say(self, message: str, level: str = "info", request: str = "", **fields: Any) -> None:
+        """One line, of a request if there is one."""
+        if request:
+            context.enter(Request(request, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"))
+        try:
+            rest = self._encoder.line(LEVELS[level], "shop.api", message, (), fields)
+        finally:
+            context.leave()
+        self.writer.append(LEVELS[level] >= 30, next(self._moments), rest)
+
+    def answer(self, request: str, status: int) -> None:
+        """The access event of a request."""
+        body = {
+            "http": {"request": {"method": "GET"}, "response": {"status_code": status}},
+            "url": {"path": "/orders"},
+            "event": {"duration": 5_000_000, "outcome": "success" if status < 500 else "failure"},
+        }
+        context.enter(Request(request, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"))
+        rest = self._encoder.document("clusterlog.access", 20, "clusterlog.access", f"GET /orders {status}", body)
+        context.leave()
+        self.writer.append(False, next(self._moments), rest)
+
+    def end(self) -> None:
+        """Say good-bye."""
+        self.writer.close(next(self._moments))
+
+    def die(self) -> None:
+        """Let everything go as the kernel does for a process that was killed: no good-bye."""
+        self.writer.after_fork()
+        (self.writer.spool / f"{self.id}.lock").unlink()
+
+
+class Home:
+    """A state directory and those who write in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.speakers: list[Speaker] = []
+
+    def speaker(self, service: str = "shop", node: str = "shop-1") -> Speaker:
+        """Another process."""
+        self.speakers.append(Speaker(self.path, len(self.speakers) + 1, service, node))
+        return self.speakers[-1]
+
+    def segments(self) -> list[Path]:
+        """Every segment in the spool."""
+        return sorted((self.path / "spool").glob("*.seg"))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home that does not exist yet."""
+    return Home(tmp_path / "home")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of standard output, split where a line ends and nowhere else."""
+        return self.out.removesuffix("\n").split("\n") if self.out else []
+
+
+@pytest.fixture
+def run(capsysbinary: Any, home: Home) -> Callable[..., Result]:
+    """Call a command in this process, with ``--home`` of the test's home unless there is one."""
+
+    def called(*arguments: object) -> Result:
+        words = [str(each) for each in arguments]
+        if len(words) > 1 and not {"--home", "--help"} & set(words):
+            words += ["--home", str(home)]
+        capsysbinary.readouterr()
+        code = commands.call(words)
+        captured = capsysbinary.readouterr()
+        return Result(code, captured.out.decode(), captured.err.decode())
+
+    return called
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a command as a process of its own; what still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "clusterlog", *map(str, arguments)]
+        options.setdefault("cwd", tmp_path)
+        options.setdefault("env", {**os.environ, "PYTHONPATH": str(ROOT)})
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        started.append(subprocess.Popen(command, **options))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        if each.poll() is None:
+            each.kill()
+        each.communicate()
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both streams are looked at by a person, without colours."""
+    monkeypatch.setattr(paint, "terminal", lambda stream: True)
+    monkeypatch.setenv("NO_COLOR", "1")

@@ -1,0 +1,132 @@
+"""What a person sees: tables that line up, bars for what takes long, colours where they are wanted."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from clusterlog.cli import paint
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Standard error is a terminal, and time passes by hand."""
+    screen = Screen()
+    monkeypatch.setattr(paint, "sys", SimpleNamespace(stderr=screen, stdout=sys.stdout))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    return screen
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let seconds pass."""
+    now = [100.0]
+    monkeypatch.setattr(paint.time, "monotonic", lambda: now[0])
+
+    def pass_by(seconds):
+        now[0] += seconds
+
+    return pass_by
+
+
+def test_columns_of_a_table_stand_under_one_another_and_numbers_to_the_right():
+    lines = list(paint.table(("NAME", "COUNT"), [("日本", "7"), ("orders", "1,204")], "COUNT"))
+    assert lines == ["NAME    COUNT", "日本        7", "orders  1,204"]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (3 << 40, "3072.0 GiB")]
+)
+def test_sizes_are_told_with_one_digit(count, told):
+    assert paint.size(count) == told
+
+
+@pytest.mark.parametrize(
+    ("environ", "tty", "wanted"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_ink_is_for_terminals_that_want_it(monkeypatch, environ, tty, wanted):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    stream = Screen() if tty else io.StringIO()
+    assert paint.coloured(stream) is wanted
+    assert (paint.inked("x", "E", stream) != "x") is wanted
+
+
+def test_no_bar_is_drawn_where_nobody_looks(capsys, later):
+    with paint.progress("shipping", "events") as advance:
+        later(5)
+        advance(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_bar_is_drawn_for_what_takes_less_than_a_second(screen, later):
+    with paint.progress("shipping", "events") as advance:
+        later(0.9)
+        advance(1, 2)
+    assert screen.getvalue() == ""
+
+
+def test_a_bar_tells_how_far_it_is_and_goes_away(screen, later):
+    pytest.importorskip("rich")
+    with paint.progress("shipping [bold]x", "events") as advance:
+        later(1.5)
+        advance(1500, 3000)
+        later(1)
+        advance(3000, 3000)
+    assert "shipping [bold]x" in screen.getvalue()
+    assert "1,500 of 3,000" in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K")
+
+
+def test_without_rich_a_line_replaces_itself_and_goes_away(screen, later, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with paint.progress("exporting", "bytes") as advance:
+        later(1.5)
+        advance(1 << 20, 4 << 20)
+    assert screen.getvalue() == "\rexporting  1.0 MiB of 4.0 MiB\x1b[K\r\x1b[K"
+
+
+def test_an_interrupted_bar_leaves_the_terminal_as_it_was(screen, later, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+
+    def interrupted():
+        with paint.progress("exporting", "bytes") as advance:
+            later(2)
+            advance(1, 2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert screen.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("encoding", "wanted"), [("utf-8", True), ("ascii", False), ("latin-1", False), (None, False)])
+def test_arrows_are_drawn_where_they_can_be_written(monkeypatch, encoding, wanted):
+    stream = Screen()
+    stream.encoding = encoding
+    monkeypatch.setattr(paint, "sys", SimpleNamespace(stdout=stream))
+    assert paint.unicode() is wanted
