@@ -1,0 +1,202 @@
+"""A timed piece of work: a span of its own inside the request, and one event at its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import Token
+from functools import wraps
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from clusterlog.context import ids
+from clusterlog.context.request import NOTHING, Scope, current, restore, scope
+from clusterlog.record.slot import slot
+
+DATASET = "clusterlog.span"
+"""The dataset of the events, and the logger they name."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class step:  # noqa: N801 - a context manager and a decorator, as the standard library writes them
+    """A timed block, or a function each call of which is one.
+
+    Lines inside carry a span id of the step's own. At its end one event tells the name, the duration, whether it
+    succeeded, the exception if it did not (which passes on), and ``fields`` as labels. ``async def`` functions and
+    generators can be decorated as well; a generator's step lasts from its first value to its end, and does not
+    include what its consumer says between values. Works outside of any request, and before ``start`` only runs
+    the block.
+
+        with clusterlog.step("charge card", order=7): ...
+
+        @clusterlog.step("reserve stock")
+        def reserve(item): ...
+    """
+
+    def __init__(self, name: str, /, **fields: Any) -> None:
+        self._name = name
+        self._fields = fields
+        self._entered: list[tuple[_Span, Token[Scope | None]]] = []
+
+    def __enter__(self) -> None:
+        span = _Span(self._name, self._fields)
+        self._entered.append((span, current.set(span.scope)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        span, token = self._entered.pop()
+        span.end(error)
+        span.left(token)
+
+    def __call__(self, fn: F) -> F:
+        """Decorate ``fn``: each call is a step, also when calls overlap."""
+        import inspect
+
+        if inspect.isasyncgenfunction(fn):
+            make: Callable[..., Any] = self._async_generator
+        elif inspect.isgeneratorfunction(fn):
+            make = self._generator
+        elif inspect.iscoroutinefunction(fn):
+            make = self._coroutine
+        else:
+            make = self._function
+        return cast("F", wraps(fn)(make(fn)))
+
+    def _again(self) -> step:
+        return step(self._name, **self._fields)
+
+    def _function(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return fn(*args, **kwargs)
+
+        return stepped
+
+    def _coroutine(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        async def stepped(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return await fn(*args, **kwargs)
+
+        return stepped
+
+    def _generator(self, fn: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+        def stepped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            span = _Span(self._name, self._fields)
+            inner = fn(*args, **kwargs)
+            with span.until_its_end():
+                resume, value = inner.send, None
+                while True:
+                    with span.resumed():
+                        try:
+                            said = resume(value)
+                        except StopIteration as end:
+                            return end.value
+                    try:
+                        resume, value = inner.send, (yield said)
+                    except GeneratorExit:
+                        with span.resumed():
+                            inner.close()
+                        raise
+                    except BaseException as error:
+                        resume, value = inner.throw, error
+
+        return stepped
+
+    def _async_generator(self, fn: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
+        async def stepped(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            span = _Span(self._name, self._fields)
+            inner = fn(*args, **kwargs)
+            with span.until_its_end():
+                resume, value = inner.asend, None
+                while True:
+                    with span.resumed():
+                        try:
+                            said = await resume(value)
+                        except StopAsyncIteration:
+                            return
+                    try:
+                        resume, value = inner.asend, (yield said)
+                    except GeneratorExit:
+                        with span.resumed():
+                            await inner.aclose()
+                        raise
+                    except BaseException as error:
+                        resume, value = inner.athrow, error
+
+        return stepped
+
+
+class _Span:
+    """One run of a step: its scope, and the event at its end."""
+
+    __slots__ = ("_began_ns", "_fields", "_name", "_outer", "_parent", "scope")
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        outer = scope()
+        request = None if outer is None else outer.request
+        self._name = name
+        self._fields = fields
+        self._outer = "" if outer is None else outer.span_id
+        self._parent = self._outer or ("" if request is None else request.span_id)
+        self.scope = Scope(
+            request,
+            NOTHING if outer is None else outer.labels,
+            span_id=ids.new_span_id(),
+            user=None if outer is None else outer.user,
+            handed_over=outer is not None and outer.handed_over,
+        )
+        self._began_ns = perf_counter_ns()
+
+    def left(self, token: Token[Scope | None]) -> None:
+        """Out of the step's span again; what was bound inside stays bound, as it would without a step."""
+        now = current.get()
+        restore(token, self.scope)
+        if now is not None and now is not self.scope and now.span_id == self.scope.span_id:
+            outer = Scope(now.request, now.labels, span_id=self._outer, user=now.user, handed_over=now.handed_over)
+            current.set(outer)
+
+    @contextmanager
+    def resumed(self) -> Iterator[None]:
+        """In the step's scope for as long as a generator runs; what it binds is its own."""
+        token = current.set(self.scope)
+        try:
+            yield
+        finally:
+            now = current.get()
+            restore(token, self.scope)
+            if now is not None and now.span_id == self.scope.span_id:
+                self.scope = now
+
+    @contextmanager
+    def until_its_end(self) -> Iterator[None]:
+        """Tell the event when the block ends, whatever ends it."""
+        try:
+            yield
+        except BaseException as error:
+            self.end(error)
+            raise
+        self.end(None)
+
+    def end(self, error: BaseException | None) -> None:
+        """Tell the event. A generator that nobody wants more of has not failed."""
+        road = slot.road
+        if road is None:
+            return
+        if isinstance(error, GeneratorExit):
+            error = None
+        body: dict[str, Any] = {
+            "event": {
+                "duration": perf_counter_ns() - self._began_ns,
+                "outcome": "success" if error is None else "failure",
+            },
+            "span": {"id": self.scope.span_id},
+        }
+        if self._parent:
+            body["clusterlog"] = {"parent": {"span_id": self._parent}}
+        level = logging.INFO if error is None else logging.ERROR
+        said = None if self.scope.over() else self.scope
+        road.document(DATASET, level, DATASET, self._name, body, labels=self._fields, failure=error, scope=said)
