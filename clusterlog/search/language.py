@@ -87,9 +87,10 @@ def parse(text: str, *, metrics: frozenset[str] = frozenset()) -> Node:
 
 
 def _tree(text: str) -> Tree[Token]:
+    parser = _parser()
     from lark.exceptions import UnexpectedInput
 
-    state = _parser().parse_interactive(text)
+    state = parser.parse_interactive(text)
     read: list[Token] = []
     depth = 0
     try:
