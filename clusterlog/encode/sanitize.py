@@ -97,9 +97,9 @@ class Sanitizer:
         found = self._names.get(text)
         if found is None:
             found = self._legal_name(text)
-            if len(self._names) >= _CACHED_NAMES:
-                self._names.clear()
             if len(text) <= self.limits.name:
+                if len(self._names) >= _CACHED_NAMES:
+                    self._names.clear()
                 self._names[text] = found
         return found
 

@@ -36,7 +36,7 @@ _STEMS = (
 _COUNTS = frozenset({"tokens", "count", "limit", "max", "min", "total", "usage", "length", "len", "index", "size"})
 
 _CHUNK = re.compile(r"[^\W_]+")
-_SEAM = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+_SEAM = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\Z")
 _EMPTY = frozenset({"", "none", "null", "nil", "true", "false", "undefined", MARK})
 
@@ -77,9 +77,9 @@ class Redactor:
         found = self._judged.get(name)
         if found is None:
             found = self._judge(name[:NAME_LIMIT])
-            if len(self._judged) >= CACHED_NAMES:
-                self._judged.clear()
             if len(name) <= NAME_LIMIT:
+                if len(self._judged) >= CACHED_NAMES:
+                    self._judged.clear()
                 self._judged[name] = found
         return found
 

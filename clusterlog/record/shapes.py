@@ -19,14 +19,18 @@ _PEM = re.compile(
     r".*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-# RFC 3986: what stands between "//" and "@" is userinfo; a token may be the name as well as the password.
-_USERINFO = re.compile(r"://[^\s/?#\"'<>]+@")
+# RFC 3986: what stands between "//" and "@" is userinfo; a token may be the name as well as the password. Not every
+# password in a URL is quoted as it should be; a port is none.
+_USERINFO = re.compile(
+    r"://(?!\[redacted\]@)(?:[^\s/?#\"'<>]+"
+    r"|[^\s/?#@:\[\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s]|\Z))[^\s\"'<>]{1,128})@"
+)
 # RFC 6750; but not the words that follow "bearer" in a sentence about it.
 _BEARER = re.compile(
     r"\b([Bb]earer(?: {1,8}|%20))(?!(?i:authentication|authorization|credentials?)\.?(?![\w.~+/=-]))"
     r"[A-Za-z0-9._~+/-]{8,}=*"
 )
-_BASIC = re.compile(r"\b([Bb]asic(?: {1,8}|%20))([A-Za-z0-9+/]{8,}={0,2})")
+_BASIC = re.compile(r"\b([Bb]asic(?: {1,8}|%20))([A-Za-z0-9+/]{7,}={0,2}|[A-Za-z0-9+/]{6}==)")
 # RFC 7519: the first part is the base64url of '{"'. camelCase has such letters too, hence what may not stand before.
 _JWT = re.compile(r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{10,}(?:\.{1,2}[\w-]+)*", re.ASCII)
 _KEYS = re.compile(
@@ -80,6 +84,7 @@ def _prefix_possible(text: str) -> bool:
 
 def redacted(text: str) -> str:
     """``text`` with every secret of a known shape replaced; the very same object if there is none."""
+    given = text
     if "-----BEGIN" in text:
         text = _PEM.sub(MARK, text)
     if "@" in text and "://" in text:
@@ -90,16 +95,17 @@ def redacted(text: str) -> str:
         text = _BASIC.sub(_basic, text)
     if "eyJ" in text:
         text = _JWT.sub(MARK, text)
-    return _DIGITS.sub(_cards, _KEYS.sub(MARK, text))
+    text = _DIGITS.sub(_cards, _KEYS.sub(MARK, text))
+    return given if text == given else text
 
 
 def _basic(found: re.Match[str]) -> str:
     """RFC 7617: the credentials are base64 of ``user:password``. "Basic Information" is not."""
-    letters = found[2].rstrip("=")
-    letters = letters[: len(letters) // 4 * 4]  # the end may have been cut off
+    letters = found[2]
+    whole = letters if len(letters) % 4 == 0 else letters[: len(letters) // 4 * 4]  # the end may have been cut off
     try:
-        credentials = b":" in base64.b64decode(letters)
-    except binascii.Error:
+        credentials = ":" in base64.b64decode(whole).decode()
+    except (binascii.Error, UnicodeDecodeError):
         credentials = False
     return found[1] + MARK if credentials else found[0]
 
