@@ -115,13 +115,13 @@ def kept_demo() -> Callable[[Path], Any]:
 
 
 @pytest.fixture(scope="session")
-def killing_demo() -> Callable[[Path, int, int], tuple[dict[str, Any], int]]:
+def killing_demo() -> Callable[..., tuple[dict[str, Any], int]]:
     """Run a demo whose shipper is killed ``kills`` times; what it says of itself, and how often that was done."""
 
-    def run(home: Path, requests: int, kills: int) -> tuple[dict[str, Any], int]:
+    def run(home: Path, requests: int, kills: int, **environ: str) -> tuple[dict[str, Any], int]:
         command = [*DEMO, "--requests", str(requests), "--json", "--home", str(home)]
         killed: set[int] = set()
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as demo:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environ}) as demo:
             while demo.poll() is None:
                 holder = HomeLock.holder(home)
                 if 0 < holder != demo.pid and len(killed) < kills and holder not in killed:

@@ -137,13 +137,23 @@ def test_the_home_tells_every_command_where_its_store_and_key_are(told):
     assert status["dropped"] == {}
 
 
-def test_a_second_run_on_the_same_home_whose_shipper_is_killed_again_and_again_adds_exactly_its_own(
-    told, killing_demo, deviations
-):
-    second, killed = killing_demo(Path(told["home"]), 12, 3)
+@pytest.fixture(scope="module")
+def second(told, killing_demo):
+    """A second run on the same home, with its loggers at DEBUG, whose shipper is killed three times."""
+    document, killed = killing_demo(Path(told["home"]), 12, 3, CLUSTERLOG_DEBUG=",".join(LOGGERS))
     assert killed == 3
+    return document
+
+
+def test_a_second_run_on_a_home_whose_shipper_is_killed_again_and_again_adds_exactly_its_own(told, second, deviations):
     assert not deviations(second)
     assert not deviations(told)
+
+
+def test_each_logger_of_the_services_has_more_to_say_at_debug(second, events_of, by_request):
+    requests = by_request(events_of(Path(second["home"])))
+    events = [event for request in second["requests"] for event in requests[request["id"]]]
+    assert {event["log"]["logger"] for event in events if event["log"]["level"] == "debug"} == LOGGERS
 
 
 @pytest.mark.campaign

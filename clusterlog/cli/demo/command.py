@@ -50,31 +50,13 @@ def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep:
     """
     if not all(map(find_spec, NEEDED)):
         raise MissingExtra("demo", "demo")
-    from clusterlog.cli.demo.cluster import Cluster
-    from clusterlog.cli.demo.run import Run
-    from clusterlog.cli.demo.shipping import Shipping
-
-    directory = _prepared(settings)
-    told = _as_environment(settings)
-    with _asked() as stop, Shipping(settings.home_path, directory / "ship.log", told) as shipping:
-        with Cluster(directory, told) as cluster:
-            with paint.progress("starting", "processes") as advance:
-                cluster.start(_unless(stop, advance))
-            _configure(settings, cluster.urls)
-            run = Run(cluster, shipping, stop.is_set, remember=as_json)
-            with paint.progress("sending customers", "requests") as advance:
-                run.send(plan(requests, seed), rate, requests, advance)
-            if keep and not stop.is_set():
-                if not as_json:
-                    shipping.deliver()
-                    _show(run, settings)
-                    _tell_where(cluster.urls)
-                run.send(endless(seed, requests), rate or KEPT_RATE)
-            run.settle()
-        with paint.progress("shipping", "events"):
-            shipping.finish()
-    if stop.is_set() and not keep:
-        return _INTERRUPTED
+    with _asked() as stop:
+        run = _run(settings, stop, requests, seed, rate, keep, as_json)
+        if stop.is_set() and not keep:
+            return _INTERRUPTED
+    if run.unplanned:
+        where = settings.home_path / "demo"
+        paint.say(f"clusterlog: {run.unplanned} requests did not end as planned: see {escaped(str(where))}/*.log")
     if as_json:
         document = {"schema": SCHEMA, "home": settings.home, "requests": run.documents()}
         paint.emit(json.dumps(document, ensure_ascii=False).encode())
@@ -83,13 +65,46 @@ def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep:
     return 0
 
 
+def _run(settings: Settings, stop: Asked, requests: int, seed: int, rate: float | None, keep: bool, quiet: bool) -> Run:
+    """Start everything, make the requests, end everything; delivered is then all that was logged."""
+    from clusterlog.cli.demo.cluster import Cluster
+    from clusterlog.cli.demo.run import Run
+    from clusterlog.cli.demo.shipping import Shipping
+
+    directory = _prepared(settings)
+    told = _as_environment(settings)
+    with Shipping(settings.home_path, directory / "ship.log", told) as shipping:
+        with Cluster(directory, told) as cluster:
+            with paint.progress("starting", "processes") as advance:
+                cluster.start(_unless(stop, advance))
+            _configure(settings, cluster.urls)
+            run = Run(cluster, shipping, stop.is_set, remember=quiet)
+            with paint.progress("sending customers", "requests") as advance:
+                run.send(plan(requests, seed), rate, requests, advance)
+            if keep and not stop.is_set():
+                if not quiet:
+                    shipping.deliver()
+                    _show(run, settings)
+                    _tell_where(cluster.urls)
+                run.send(endless(seed, requests), rate or KEPT_RATE)
+            if stop.is_set():
+                paint.say("ending: what is under way is answered, and what was logged is stored; Ctrl-C hurries")
+            run.settle()
+        shipping.finish()
+    return run
+
+
 @contextmanager
 def _asked() -> Iterator[Asked]:
-    """Ctrl-C, SIGTERM and the end of the terminal ask for the end; a second time is the end, also of all children."""
+    """Ctrl-C, SIGTERM and the end of the terminal ask for the end in good order; a second one gives up on that."""
     stop = Asked()
-    before = {
-        number: signal.signal(number, stop.by_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield stop
     finally:

@@ -27,7 +27,7 @@ class Run:
 
     def __init__(self, cluster: Cluster, shipping: Shipping, stop: Callable[[], bool], *, remember: bool) -> None:
         self.outcomes: Counter[Outcome] = Counter()
-        self.events = 0
+        self.unplanned = 0
         self.examples: dict[Outcome, Answer] = {}
         self._cluster = cluster
         self._shipping = shipping
@@ -64,6 +64,7 @@ class Run:
     def _answered(self, answer: Answer) -> None:
         self._open.append(answer)
         self.outcomes[answer.outcome] += 1
+        self.unplanned += answer.outcome != answer.planned.outcome
         self.examples.setdefault(answer.outcome, answer)
         self._tell(self.outcomes.total(), self._total)
 
@@ -85,8 +86,6 @@ class Run:
 
     def _ended(self, answer: Answer, visit: Visit) -> None:
         ticket = answer.planned.ticket
-        events = visit.events_by_node.total()
-        self.events += events
         self._cluster.reports.forget(ticket)
         if self._remember:
             self._documents[int(ticket)] = {
@@ -96,7 +95,7 @@ class Run:
                 "status": answer.status,
                 "outcome": answer.outcome,
                 "nodes": [node for node in _ORDER if node in visit.events_by_node],
-                "events": events,
+                "events": visit.events_by_node.total(),
                 "events_by_node": dict(sorted(visit.events_by_node.items())),
             }
 
