@@ -244,8 +244,8 @@ pieces = st.lists(
             "password", "token", "api", "key", "_", "-", ".", ":", "=", "=>", '"', "'", "\\", "`", " ", "\n", "&", ";",
             ",", "(", ")", "[", "]", "{", "}", "<", "@", "://", "http", "bob", "Bearer ", "Basic ", "dXNlcjpwYXNz",
             "eyJ", "hbGciOiJIUzI1NiJ9", "AKIA", "IOSFODNN7EXAMPLE", "-----BEGIN PRIVATE KEY-----",
-            "-----END PRIVATE KEY-----", "ghp_", "0123456789abcdef", "4111", " 1111", "1111111111111111", "[redacted]", "Cookie",
-            "authorization", "None", "17", "%3D", "b'", "('", "\r", "é", "\ud800", "x" * 130,
+            "-----END PRIVATE KEY-----", "ghp_", "0123456789abcdef", "4111", " 1111", "1111111111111111", "[redacted]",
+            "Cookie", "authorization", "None", "17", "%3D", "b'", "('", "\r", "é", "\ud800", "x" * 130,
         ]
     ),
     max_size=14,
