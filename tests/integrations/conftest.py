@@ -1,0 +1,218 @@
+"""Real servers in their own processes, clients that talk to them over sockets, and what came to lie in their spools."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clusterlog
+from clusterlog.context import request as context
+from clusterlog.spool.reader import instances, records
+from clusterlog.spool.segment import Damage
+
+ROOT = Path(__file__).parents[2]
+SERVED = Path(__file__).parent / "served"
+FILE = SERVED / "wsgi_flask.py"
+PATIENCE = 30.0
+
+
+class Events(list[dict[str, Any]]):
+    """Events in the order of their time stamps."""
+
+    def of(self, id: str) -> Events:
+        """Those of one request."""
+        return Events(each for each in self if each.get("http", {}).get("request", {}).get("id") == id)
+
+    def __getitem__(self, key: Any) -> Any:
+        """By number as ever; by name of a data set its events, without the ``clusterlog.``."""
+        if isinstance(key, str):
+            return Events(each for each in self if each["event"]["dataset"] == f"clusterlog.{key}")
+        return super().__getitem__(key)
+
+    @property
+    def messages(self) -> list[str]:
+        """What they say."""
+        return [each["message"] for each in self]
+
+
+def read(home: Path) -> Events:
+    """Every event in the spool of a home."""
+    spool = home / "spool"
+    found = Events()
+    for instance in instances(spool):
+        for _, record in records(spool, instance):
+            assert not isinstance(record, Damage)
+            found.append(json.loads(record.payload))
+    found.sort(key=lambda event: event["@timestamp"])
+    return found
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Ask again and again until the answer is true, and give it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+class Answer:
+    """A response: ``status``, ``body``, ``id`` as ``X-Request-ID`` has it, and all values of that header."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.ids = response.headers.get_all("X-Request-ID") or []
+        self.id = self.ids[0] if self.ids else ""
+        self.truncated = False
+        try:
+            self.body = response.read()
+        except http.client.IncompleteRead as error:
+            self.body, self.truncated = error.partial, True
+
+
+class Served:
+    """A server in its own process group, with its console in two files."""
+
+    def __init__(self, directory: Path, command: list[str], port: int, **environ: str) -> None:
+        self.home = directory / "home"
+        self.port = port
+        self.out, self.err = directory / "out", directory / "err"
+        known = {name: value for name, value in os.environ.items() if not name.startswith("CLUSTERLOG_")}
+        paths = os.pathsep.join([str(SERVED), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environ = {
+            **known,
+            "PYTHONPATH": paths,
+            "PYTHONUNBUFFERED": "1",
+            "HOME": str(directory),
+            "SERVED_FILE": str(FILE),
+            "CLUSTERLOG_HOME": str(self.home),
+            **environ,
+        }
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, *command], cwd=directory, env=environ, stdout=out, stderr=err, start_new_session=True
+            )
+        until(self._listens, f"{command} listens")
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self.err.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def ask(self, path: str, method: str = "GET", connection: Any = None, **headers: str) -> Answer:
+        """Send one request, over a connection of its own if there is none. Header names have ``_`` for ``-``."""
+        if connection is None:
+            with closing(self.connect()) as opened:
+                return self.ask(path, method, opened, **headers)
+        connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+        with connection.getresponse() as response:
+            return Answer(response)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to the server."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+
+    def abort(self, path: str, **headers: str) -> None:
+        """Send a request, take the first bytes of the answer, and reset the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as opened:
+            lines = "".join(f"{name.replace('_', '-')}: {text}\r\n" for name, text in headers.items())
+            opened.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\n{lines}\r\n".encode())
+            assert opened.recv(1024)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def events(self) -> Events:
+        """What lies in the spool by now."""
+        return read(self.home)
+
+    def console(self) -> list[str]:
+        """The lines on both streams by now."""
+        return [*self.out.read_text().splitlines(), *self.err.read_text().splitlines()]
+
+    def stop(self) -> None:
+        """End it as an operator would, and wait until it has ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def uvicorn(application: str, *options: str) -> Callable[[Path], Served]:
+    """How to start uvicorn with an application of ``served``."""
+
+    def begin(directory: Path, **environ: str) -> Served:
+        port = free_port()
+        return Served(directory, ["-m", "uvicorn", application, "--port", str(port), *options], port, **environ)
+
+    return begin
+
+
+def gunicorn(application: str, *options: str) -> Callable[[Path], Served]:
+    """How to start gunicorn with an application of ``served`` and an access log."""
+
+    def begin(directory: Path, **environ: str) -> Served:
+        port = free_port()
+        bound = ["-b", f"127.0.0.1:{port}", "--access-logfile", "-", "--no-control-socket"]
+        return Served(directory, ["-m", "gunicorn", application, *bound, *options], port, **environ)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def servers() -> Any:
+    """The functions that say how to start a server, by its name."""
+    return {"uvicorn": uvicorn, "gunicorn": gunicorn}
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start servers for one test; they are stopped after it."""
+    started: list[Served] = []
+
+    def begin(how: Callable[..., Served], **environ: str) -> Served:
+        directory = tmp_path / f"server-{len(started)}"
+        directory.mkdir()
+        started.append(how(directory, **environ))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[[], Events]]:
+    """This very process logs into a home of its own; called, it gives what lies in its spool."""
+    context.leave()
+    clusterlog.start("tested", home=tmp_path / "home")
+    yield lambda: read(tmp_path / "home")
+    clusterlog.stop()
+    context.leave()
