@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from clusterlog.search.event import part, text
@@ -46,10 +47,16 @@ def _written(found: re.Match[str]) -> str:
 
 
 def columns(shown: str) -> int:
-    """How many columns an escaped text takes: wide characters two, combining ones none."""
-    if shown.isascii():
-        return len(shown)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
+    """How many columns an escaped text takes: wide characters two, combining and joining ones none."""
+    return len(shown) if shown.isascii() else sum(map(width_of, shown))
+
+
+@lru_cache(maxsize=4096)
+def width_of(character: str) -> int:
+    """How many columns one character of an escaped text takes."""
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2
+    return 0 if unicodedata.category(character) in ("Mn", "Me", "Cf") else 1
 
 
 def padded(shown: str, width: int) -> str:
@@ -99,7 +106,7 @@ class Columns:
             (request if self._whole_ids else short(request)) or "-",
             text(event, "log.logger") or "-",
         )
-        told = "  ".join(filter(None, (text(event, "message"), *_fields(event), _error(event))))
+        told = "  ".join(filter(None, (text(event, "message"), *fields(event), _error(event))))
         return "  ".join((*(self._aligned(n, escaped(cell)) for n, cell in enumerate(cells)), escaped(told))).rstrip()
 
     def _aligned(self, column: int, cell: str) -> str:
@@ -112,7 +119,8 @@ def _time(stamp: str) -> str:
     return f"{stamp[:23]}Z" if len(stamp) == 30 and stamp.endswith("Z") else stamp or "-"
 
 
-def _fields(event: Mapping[str, Any]) -> list[str]:
+def fields(event: Mapping[str, Any]) -> list[str]:
+    """The caller's own fields, each as ``name=value``; not escaped."""
     labels = part(event, "labels")
     if not isinstance(labels, Mapping):
         return []

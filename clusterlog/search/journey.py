@@ -327,17 +327,14 @@ def _known_after(
 def _gaps(
     entries: Sequence[Entry], lanes: Sequence[Lane], root: Event | None, started: int | None, duration: int | None
 ) -> tuple[Gap, ...]:
-    timed = [entry for entry in entries if entry.event.time_ns is not None]
-    if started is None or duration is None or not timed:
+    if started is None or duration is None:
         return ()
     comparable = _Comparable(lanes)
     last = next((n for n, entry in enumerate(entries) if entry.event is root), len(entries) - 1)
-    whole = max(duration, *((entry.event.time_ns or 0) - started for entry in timed))
-    place = {entry.event.id: number for number, entry in enumerate(entries)}
+    whole = max(duration, *(entry.event.time_ns - started for entry in entries if entry.event.time_ns is not None))
     gaps = []
-    for latest, entry in _silences(timed, started, comparable):
-        number = place[entry.event.id]
-        length = (entry.event.time_ns or 0) - latest
+    for number, latest, length in _silences(entries, started, comparable):
+        entry = entries[number]
         inside = number <= last
         if length > GAP_NS and length * GAP_SHARE > (duration if inside else whole):
             around = [other.event for other in entries if comparable(entry, other)]
@@ -355,14 +352,19 @@ class _Comparable:
         return one.lane == other.lane or self.wrong.isdisjoint((one.lane, other.lane))
 
 
-def _silences(timed: Sequence[Entry], started: int, comparable: _Comparable) -> Iterable[tuple[int, Entry]]:
-    """Each entry with the latest time before it, as far as the two can be compared."""
-    latest = started
+def _silences(entries: Sequence[Entry], started: int, comparable: _Comparable) -> Iterable[tuple[int, int, int]]:
+    """Where two neighbours can be compared: the number of the later, the latest time before it, and the time between.
+
+    An event without a time may have happened at any moment between its neighbours, so nothing is said of those.
+    """
+    latest: int | None = started
     before: Entry | None = None
-    for entry in timed:
-        time = entry.event.time_ns or 0
-        if comparable(before, entry) if before is not None else entry.lane not in comparable.wrong:
-            yield latest, entry
+    for number, entry in enumerate(entries):
+        time = entry.event.time_ns
+        if not (comparable(before, entry) if before is not None else entry.lane not in comparable.wrong):
+            latest = None
+        if time is not None and latest is not None:
+            yield number, latest, time - latest
             latest = max(latest, time)
         else:
             latest = time

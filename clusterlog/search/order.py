@@ -102,19 +102,15 @@ def _arrangement(event: Event) -> tuple[str, int, int, str]:
     return event.instance, sequence, _NEVER if event.time_ns is None else event.time_ns, event.id
 
 
-def _by_instance(events: Iterable[Event]) -> dict[str, list[Event]]:
-    grouped: dict[str, list[Event]] = {}
-    for event in events:
-        grouped.setdefault(event.instance, []).append(event)
-    return grouped
-
-
 # Visits: which events of a process belong to which server span.
 
 
 def _visits(arranged: Sequence[Event]) -> list[Visit]:
+    processes: dict[tuple[str, str], list[Event]] = {}
+    for event in arranged:
+        processes.setdefault((event.instance, "" if event.instance else event.node), []).append(event)
     visits = []
-    for instance, events in _by_instance(arranged).items():
+    for (instance, _), events in processes.items():
         spans = _Spans(events)
         stays: dict[str, list[Event]] = {}
         for event in events:

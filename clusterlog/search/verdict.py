@@ -185,7 +185,8 @@ def _contradictions(journey: Journey) -> list[Sentence]:
             sentences.append(_sentence("data", said, *(e.event for e in journey.entries if e.lane == number)))
     untimed = [entry.event for entry in journey.entries if entry.event.time_ns is None]
     if untimed:
-        sentences.append(_sentence("data", f"{len(untimed)} events without a time, placed by their sequence", *untimed))
+        count = "1 event" if len(untimed) == 1 else f"{len(untimed)} events"
+        sentences.append(_sentence("data", f"{count} without a time, placed by sequence", *untimed))
     return sentences
 
 

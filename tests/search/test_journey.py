@@ -9,7 +9,7 @@ from clusterlog.errors import NotFound
 from clusterlog.search.journey import Clock, Journey, journey
 
 MS = 1_000_000
-CASES = settings(max_examples=100)
+CASES = settings(max_examples=50)
 
 
 def told(found: Journey) -> list[str]:
@@ -244,6 +244,15 @@ def test_a_wrong_clock_makes_no_pause(story: Any, skew_ms: int) -> None:
     assert journey(story.documents).gaps == ()
 
 
+def test_no_pause_is_claimed_around_an_event_whose_time_is_not_known(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "first", span="s1")
+    shop.log(500, "some time", span="s1", **{"@timestamp": None})
+    shop.log(900, "last", span="s1")
+    shop.access(901, 901, "GET /", 200, span="s1")
+    assert journey(story.documents).gaps == ()
+
+
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
@@ -260,7 +269,7 @@ PATHS = st.sampled_from(
 
 
 @given(data=st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_a_request_is_put_together_from_whatever_strangers_wrote(any_request: Any, data: st.DataObject) -> None:
     story, _ = data.draw(any_request)
     documents = copy.deepcopy(story.documents)

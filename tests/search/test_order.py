@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clusterlog.search.event import Event, read
 from clusterlog.search.order import Order, ordered
 
-CASES = settings(max_examples=150)
+CASES = settings(max_examples=60)
 
 
 def order_of(documents: list[dict[str, Any]]) -> Order:
@@ -297,7 +297,7 @@ def test_sequences_that_contradict_calls_are_reported_and_win(story: Any) -> Non
         max_size=14,
     )
 )
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_whatever_events_claim_each_comes_once_and_each_process_keeps_its_sequence(
     claims: list[dict[str, Any]],
 ) -> None:
@@ -313,13 +313,13 @@ def test_whatever_events_claim_each_comes_once_and_each_process_keeps_its_sequen
     assert order == ordered(reversed(events))
 
 
-def test_ten_thousand_events_that_all_contradict_each_other_are_ordered_all_the_same(story: Any) -> None:
+def test_thousands_of_events_that_all_contradict_each_other_are_ordered_all_the_same(story: Any) -> None:
     a, b = story.process("a-1"), story.process("b-1")
-    for n in range(2500):
+    for n in range(1000):
         a.call(n, 0.5, "GET http://b/", 200, span=f"c{n}", parent=f"s{n}")
         b.call(n, 0.5, "GET http://a/", 200, span=f"d{n}", parent=f"t{n}")
         a.access(n + 1, 1, "GET /a", 200, span=f"s{n}", parent=f"d{n}")
         b.access(n + 1, 1, "GET /b", 200, span=f"t{n}", parent=f"c{n}")
     order = order_of(story.documents)
-    assert len(order.events) == 10_000
+    assert len(order.events) == 4000
     assert order.cycles

@@ -104,6 +104,6 @@ QUERIES = st.recursive(
 
 
 @given(QUERIES)
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_reading_what_was_written_gives_the_same_query(node: Node) -> None:
     assert parse(render(node)) == node

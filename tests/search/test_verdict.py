@@ -176,7 +176,7 @@ def test_events_without_a_time_are_said(story: Any) -> None:
     shop = story.process("shop-1")
     shop.log(1, "a", **{"@timestamp": "noon"})
     shop.log(2, "b")
-    assert said(story, "data") == ["1 events without a time, placed by their sequence"]
+    assert said(story, "data") == ["1 event without a time, placed by sequence"]
 
 
 def test_a_request_that_went_well_and_evenly_needs_no_words(story: Any) -> None:
