@@ -130,8 +130,10 @@ def _warning(patch: Patch) -> Any:
 
 def _recorded() -> bool:
     """Whether the warning is only put on a list: ``catch_warnings(record=True)``, as test suites do."""
-    show = getattr(sys.modules["warnings"], "_showwarnmsg_impl", None)
-    return getattr(show, "__name__", "") == "append"
+    module = vars(sys.modules["warnings"])
+    if module.get("showwarning") is not module.get("_showwarning_orig"):
+        return False  # somebody shows them in a way of their own
+    return getattr(module.get("_showwarnmsg_impl"), "__name__", "") == "append"
 
 
 def _warned(message: Any) -> bool:
