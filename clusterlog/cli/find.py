@@ -21,7 +21,6 @@ from clusterlog.encode.compact import dumps
 from clusterlog.errors import HomeBusy, NotAllowed, NotFound, SettingError, StoreUnavailable, TimedOut
 from clusterlog.search.event import Document, text
 from clusterlog.settings import Settings
-from clusterlog.spool.budget import used_bytes
 from clusterlog.store.base import Found, Store
 from clusterlog.store.document import parse
 from clusterlog.store.query import Match, Or, Query, Wildcard
@@ -160,7 +159,9 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 def _freshen(settings: Settings) -> None:
     """Deliver what lies in the spools, or wait a moment for whoever ships this home. An answer comes in any case."""
-    if settings.sink or not used_bytes(settings.home_path / "spool"):
+    from clusterlog.ship.waiting import undelivered
+
+    if settings.sink or not undelivered(settings.home_path):
         return
     try:
         deliver(settings, OTHERS_SHIPPER_S)

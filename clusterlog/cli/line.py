@@ -32,10 +32,15 @@ def escaped(raw: str) -> str:
 
 
 def escaped_json(document: bytes) -> bytes:
-    """A JSON document that means the same and holds nothing a terminal would obey (JSON allows C1 and bidi marks)."""
-    if document.isascii():
+    """A JSON document that means the same and holds nothing a terminal would obey (JSON allows DEL, C1, bidi marks)."""
+    if document.isascii() and b"\x7f" not in document:
         return document
-    return _HOSTILE.sub(lambda found: json.dumps(found[0])[1:-1], document.decode("utf-8", "replace")).encode()
+    return _HOSTILE.sub(_written_as_json, document.decode("utf-8", "replace")).encode()
+
+
+def _written_as_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _written(found: re.Match[str]) -> str:

@@ -38,6 +38,17 @@ def wait_delivered(
         time.sleep(POLL_S)
 
 
+def undelivered(home: Path) -> bool:
+    """Whether the spools hold anything that is not acknowledged; looks no further than to the first of it."""
+    acknowledged = Acknowledged.load(home)
+    for instance in instances(home / "spool"):
+        known = acknowledged.instances.get(instance.id, IntervalSet())
+        for _, item in records(home / "spool", instance):
+            if isinstance(item, Record) and item.sequence not in known:
+                return True
+    return False
+
+
 def _present(spool: Path) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for instance in instances(spool):

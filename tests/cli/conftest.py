@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,6 +24,7 @@ from clusterlog.context.request import Request
 from clusterlog.spool.writer import Writer
 
 ROOT = Path(__file__).parents[2]
+UNTOUCHED = Path(__file__).parent / "untouched"
 NOON = 1_793_707_200_000_000_000
 """2026-11-03T12:00:00Z in nanoseconds."""
 PATIENCE = 30.0
@@ -35,6 +40,12 @@ def until(condition: Callable[[], Any], what: str) -> Any:
             return answer
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.01)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What processes get: this package, and leave to keep what they compile."""
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**known, "PYTHONPATH": str(ROOT), **more}
 
 
 class Speaker:
@@ -103,6 +114,12 @@ class Home:
         return str(self.path)
 
 
+@pytest.fixture(name="until")
+def _until() -> Callable[[Callable[[], Any], str], Any]:
+    """Wait for a condition."""
+    return until
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A home that does not exist yet."""
@@ -129,7 +146,7 @@ def run(capsysbinary: Any, home: Home) -> Callable[..., Result]:
 
     def called(*arguments: object) -> Result:
         words = [str(each) for each in arguments]
-        if len(words) > 1 and not {"--home", "--help"} & set(words):
+        if words and not words[0].startswith("-") and not {"--home", "--help"} & set(words):
             words += ["--home", str(home)]
         capsysbinary.readouterr()
         code = commands.call(words)
@@ -147,7 +164,7 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def begin(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "clusterlog", *map(str, arguments)]
         options.setdefault("cwd", tmp_path)
-        options.setdefault("env", {**os.environ, "PYTHONPATH": str(ROOT)})
+        options.setdefault("env", environment())
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         started.append(subprocess.Popen(command, **options))
@@ -165,3 +182,60 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both streams are looked at by a person, without colours."""
     monkeypatch.setattr(paint, "terminal", lambda stream: True)
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+class Served:
+    """A server of an untouched application under ``clusterlog run``, and its console."""
+
+    def __init__(self, begun: subprocess.Popen[bytes], console: Path, port: int) -> None:
+        self.process = begun
+        self.port = port
+        self._console = console
+        until(self._listens, "the server listens")
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self.console
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def console(self) -> str:
+        """Both streams so far."""
+        return self._console.read_text()
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Status and ``X-Request-ID`` of an answer."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.headers["X-Request-ID"]
+
+    def stop(self) -> int:
+        """End it as an operator would; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode
+
+
+@pytest.fixture
+def serve(process: Any, home: Home, tmp_path: Path) -> Callable[..., Served]:
+    """Run a server under ``clusterlog run``; ``{port}`` in its arguments is a free one."""
+
+    def begin(*command: str, options: tuple[str, ...] = ()) -> Served:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        words = [word.format(port=port) for word in command]
+        environ = environment(PYTHONUNBUFFERED="1", HOME=str(tmp_path))
+        console = tmp_path / "console"
+        with console.open("wb") as out:
+            begun = process(
+                *("run", "--home", home, *options, "--", *words), cwd=UNTOUCHED, env=environ, stdout=out, stderr=out
+            )
+        return Served(begun, console, port)
+
+    return begin

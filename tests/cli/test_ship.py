@@ -1,0 +1,222 @@
+"""Delivering from the command line, alone or beside another shipper, and what `clusterlog status` tells of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from clusterlog.cli.ship import Asked
+from clusterlog.ship.homelock import HomeLock
+
+HOLDER = (
+    "import sys, pathlib\n"
+    "from clusterlog.ship.homelock import HomeLock\n"
+    "lock = HomeLock.take(pathlib.Path(sys.argv[1]))\n"
+    "print('held', flush=True)\n"
+    "sys.stdin.read()\n"
+)
+
+
+@pytest.fixture
+def said(home):
+    """Three events in the spool of a process that has ended; with its open and close events five."""
+    speaker = home.speaker()
+    for number in range(3):
+        speaker.say(f"line {number}")
+    speaker.end()
+    return home
+
+
+@pytest.fixture
+def held(home):
+    """Another process holds the lock of the home, and does nothing."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    yield other
+    other.communicate()
+
+
+@pytest.fixture
+def shipping(process, home, until):
+    """`clusterlog ship` runs, and holds the lock."""
+    started = process("ship", "--home", home)
+    until(lambda: HomeLock.holder(home.path) == started.pid, "the shipper holds the lock")
+    return started
+
+
+def test_once_delivers_what_lies_there_and_says_how_much(run, said):
+    result = run("ship", "--once")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith(f"shipped 5 events to {said.path / 'store'} in ")
+    assert not said.segments()
+    assert run("ship", "--once").err.startswith("shipped 0 events to ")
+
+
+def test_once_tells_machines_what_it_did(run, said):
+    assert json.loads(run("ship", "--once", "--json").out) == {
+        "schema": "clusterlog.ship/1",
+        "home": str(said.path),
+        "sink": str(said.path / "store"),
+        "stored": 5,
+        "duplicates": 0,
+        "dead": 0,
+        "dropped": {},
+    }
+
+
+def test_a_file_can_be_the_end_of_the_road(run, said, tmp_path):
+    result = run("ship", "--once", "--sink", f"file:{tmp_path / 'events.ndjson'}")
+    assert result.code == 0
+    messages = [json.loads(line)["message"] for line in (tmp_path / "events.ndjson").read_text().splitlines()]
+    assert messages[1:4] == ["line 0", "line 1", "line 2"]
+
+
+def test_a_sink_that_takes_nothing_is_3_and_nothing_is_lost(run, said):
+    result = run("ship", "--once", "--sink", "file:/dev/full")
+    assert result.code == 3
+    assert result.err.startswith("clusterlog: cannot ")
+    assert run("ship", "--once").err.startswith("shipped 5 events")
+
+
+def test_once_beside_a_shipper_waits_until_that_one_has_delivered(run, home, shipping):
+    speaker = home.speaker()
+    speaker.say("while it runs")
+    result = run("ship", "--once")
+    assert result.code == 0
+    assert result.err.startswith("delivered by the shipper of this home in ")
+    assert run("search", "--count", "message: runs").out == "1\n"
+    speaker.end()
+
+
+def test_once_beside_a_shipper_that_does_not_deliver_is_7_after_the_timeout(run, said, held):
+    result = run("ship", "--once", "--timeout", "0.2")
+    assert result.code == 7
+    assert result.err == "clusterlog: 5 of 5 events are not delivered yet: see `clusterlog status`\n"
+
+
+def test_once_takes_over_from_a_shipper_that_dies_while_it_waits(run, said, held):
+    threading.Timer(0.3, held.kill).start()
+    result = run("ship", "--once")
+    assert result.code == 0
+    assert result.err.startswith("shipped 5 events")
+
+
+def test_a_second_shipper_ends_with_3_and_names_the_first(run, said, held):
+    result = run("ship")
+    assert result.code == 3
+    assert result.err == (
+        f"clusterlog: {said} is being shipped by process {held.pid}: "
+        "stop it, or wait for it with `clusterlog ship --once`\n"
+    )
+
+
+def test_an_answer_beside_a_shipper_that_hangs_comes_all_the_same(run, said, held, monkeypatch):
+    monkeypatch.setattr("clusterlog.cli.find.OTHERS_SHIPPER_S", 0.1)
+    result = run("search")
+    assert result.code == 1
+    assert "the newest events may be missing: 5 of 5 events are not delivered yet" in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_shipping_in_order(home, shipping, run, until, number):
+    speaker = home.speaker()
+    speaker.say("last words")
+    speaker.end()
+    shipping.send_signal(number)
+    _, err = shipping.communicate(timeout=30)
+    assert shipping.returncode == 0
+    begun, ended = err.decode().splitlines()
+    assert begun == f"shipping {home} to {home.path / 'store'}; Ctrl-C ends it"
+    assert ended.startswith("shipped 3 events to ")
+    assert HomeLock.holder(home.path) == 0
+    assert run("search", "--count", "message: last").out == "1\n"
+
+
+def test_shipping_until_the_end_of_input_says_nothing_and_ends_with_it(process, home, until):
+    started = process("ship", "--until-eof", "--home", home, stdin=subprocess.PIPE)
+    until(lambda: HomeLock.holder(home.path) == started.pid, "the shipper holds the lock")
+    assert started.communicate(timeout=30) == (b"", b"")
+    assert started.returncode == 0
+
+
+def test_trouble_with_the_sink_is_said_once_and_its_end_as_well(process, said, until):
+    started = process("ship", "--sink", "file:/dev/full", "--home", said)
+    until((said.path / "run" / "status.json").exists, "the shipper has tried")
+    status = until(lambda: _published(said) and _published(said)["error"] and _published(said), "trouble is published")
+    assert status["error"].startswith("cannot write /dev/full")
+    started.send_signal(signal.SIGTERM)
+    _, err = started.communicate(timeout=30)
+    told = [line for line in err.decode().splitlines() if line.startswith("not delivered: ")]
+    assert len(told) == 1
+    assert told[0].endswith("; events wait in the spool")
+
+
+def test_a_handler_may_ask_at_any_moment_and_the_second_signal_is_deadly(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda number, handler: set_to.append((number, handler)))
+    set_to = []
+    stop = Asked()
+    assert not stop.wait(0)
+    with stop._cond:  # as if the handler had interrupted the library's own wait
+        stop.by_signal(signal.SIGTERM, None)
+    assert stop.is_set()
+    assert set_to == [(signal.SIGTERM, signal.SIG_DFL)]
+    begun = time.monotonic()
+    assert stop.wait(60)
+    assert time.monotonic() - begun < 30
+
+
+def test_status_tells_what_waits_and_what_was_shipped(run, said):
+    speaker = said.speaker("orders", "orders-1")
+    speaker.say("more")
+    before = run("status")
+    assert before.code == 0
+    lines = before.lines
+    assert lines[:3] == [
+        f"home      {said}",
+        "shipper   none: `clusterlog ship` delivers what waits; trace and search deliver it first",
+        f"store     {said.path / 'store'}  unknown",
+    ]
+    assert lines[3].startswith("waiting   7 events, ")
+    assert lines[4:7] == ["events    7 accepted, 0 shipped", "lost      nothing", "refused   nothing"]
+    assert [line.split()[1:3] for line in lines[9:]] == [["shop", "shop-1"], ["orders", "orders-1"]]
+    run("ship", "--once")
+    after = run("status").lines
+    assert after[3:5] == ["waiting   nothing waits", "events    7 accepted, 7 shipped"]
+    speaker.end()
+
+
+def test_status_for_machines_is_the_contract_s(run, said):
+    told = json.loads(run("status", "--json").out)
+    assert told["schema"] == "clusterlog.status/1"
+    assert (told["shipper"], told["backlog"]["events"]) == ({"state": "absent", "pid": None}, 5)
+    assert [each["state"] for each in told["instances"]] == ["dead"]
+
+
+def test_status_of_a_shipper_that_runs_names_its_process(run, home, shipping):
+    assert f"shipper   running, process {shipping.pid}" in run("status").lines
+
+
+def test_losses_are_told_by_reason(run, home):
+    speaker = home.speaker()
+    speaker.say("kept")
+    speaker.say("x" * (2 << 20))
+    speaker.writer.append(False, 1_793_707_200_000_000_000, b'"kind":"event"}' + b" " * (2 << 20))
+    speaker.end()
+    result = run("ship", "--once")
+    assert result.err.rstrip("\n").endswith("dropped by their writers: 1 oversize")
+    assert "lost      1 oversize" in run("status").lines
+
+
+def _published(home):
+    try:
+        return json.loads((home.path / "run" / "status.json").read_text())
+    except (OSError, ValueError):
+        return None
