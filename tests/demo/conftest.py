@@ -75,11 +75,11 @@ def deviations(events_of, by_request) -> Callable[[Mapping[str, Any]], list[str]
 
 
 @pytest.fixture(scope="session")
-def left() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
-    """Those of the processes that still run after all patience; a zombie whose parent does not look is none."""
+def left() -> Callable[..., list[psutil.Process]]:
+    """Those of the processes that still run after so many seconds; a zombie whose parent does not look is none."""
 
-    def wait(processes: list[psutil.Process]) -> list[psutil.Process]:
-        deadline = time.monotonic() + 20
+    def wait(processes: list[psutil.Process], patience: float = 20.0) -> list[psutil.Process]:
+        deadline = time.monotonic() + patience
         while (running := [each for each in processes if _runs(each)]) and time.monotonic() < deadline:
             time.sleep(0.02)
         return running

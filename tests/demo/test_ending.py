@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 
-import pytest
-
 from clusterlog.cli.demo import command
 from clusterlog.cli.demo.cluster import BANK, NODES
+from clusterlog.spool.reader import instances
 
 PROCESSES = len(NODES) + len([BANK]) + 4 + 1
 """A server for each node and the bank, two workers each for the two nodes of orders, and the shipper."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["asked to end", "killed"])
-def test_a_demo_that_is(number, tmp_path, kept_demo, left):
-    """Asked, it delivers everything and ends with 0; killed, its processes notice by themselves."""
-    with kept_demo(tmp_path / "home") as (demo, children):
+def test_a_demo_that_is_asked_to_end_has_ended_every_process_it_started_and_delivered_everything(
+    tmp_path, kept_demo, left
+):
+    home = tmp_path / "home"
+    with kept_demo(home) as (demo, children):
         assert len(children) == PROCESSES, children
-        os.kill(demo.pid, number)
+        demo.terminate()
         said, talked = demo.communicate(timeout=60)
-    assert not left(children)
-    assert demo.returncode == (0 if number == signal.SIGTERM else -signal.SIGKILL), talked
+        assert not left(children, 0.0)
+    assert demo.returncode == 0, talked
     assert b"payments-1" in said, "a failing request is shown before traffic goes on"
+    assert not [instance for instance in instances(home / "spool") if instance.segments]
+
+
+def test_a_demo_that_is_killed_leaves_no_process_either(tmp_path, kept_demo, left):
+    with kept_demo(tmp_path / "home") as (demo, children):
+        demo.kill()
+        demo.communicate(timeout=60)
+        assert not left(children)
 
 
 def test_a_node_that_cannot_start_is_one_clear_line_with_its_own_words(tmp_path):
