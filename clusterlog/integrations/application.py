@@ -8,23 +8,20 @@ from typing import Any
 
 from clusterlog.integrations.frameworks import asgi, wsgi
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
 
 def wrapped(app: Any) -> Any:
     """The application with its middleware around it; itself if it has one already; None if it is no application.
 
-    A coroutine function is ASGI. Of others the number of arguments decides: ``(scope, receive, send)`` or
-    ``(environ, start_response)``.
+    A coroutine function is ASGI. Of others the arguments they take decide: ``(environ, start_response)``, or only all
+    of ``(scope, receive, send)``.
     """
     if isinstance(app, asgi.Middleware | wsgi.Middleware):
         return app
     if not callable(app) or isinstance(app, type):
         return None
-    taken = _arguments(app)
-    if _is_coroutine(app) or taken == 3:
+    if _is_coroutine(app) or (_takes(app, 3) and not _takes(app, 2)):
         return asgi.Middleware(app)
-    return wsgi.Middleware(app) if taken == 2 else None
+    return wsgi.Middleware(app) if _takes(app, 2) else None
 
 
 def _is_coroutine(app: Any) -> bool:
@@ -33,10 +30,10 @@ def _is_coroutine(app: Any) -> bool:
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
 
 
-def _arguments(app: Any) -> int:
-    """How many arguments must be given by position; 0 if nobody knows."""
+def _takes(app: Any, count: int) -> bool:
+    """Whether it can be called with so many arguments by position."""
     try:
-        parameters = inspect.signature(app).parameters.values()
+        inspect.signature(app).bind(*[None] * count)
     except (TypeError, ValueError):
-        return 0
-    return sum(each.kind in _POSITIONAL and each.default is each.empty for each in parameters)
+        return False
+    return True

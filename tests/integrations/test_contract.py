@@ -5,6 +5,7 @@ Each server is asked for everything, stopped, and judged afterwards, so that "ex
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -175,9 +176,9 @@ def test_the_servers_access_line_is_on_its_console_once_with_the_id_and_not_on_t
 
 @of_each_case
 def test_a_servers_own_line_about_an_exception_has_the_id_and_is_on_the_road_once(told, case):
-    loggers = ("uvicorn.error", "gunicorn.error")
-    said = [each for each in told.events.of(f"{told.name}.{case}") if each["log"]["logger"] in loggers]
-    shown = [line for line in told.console if line.endswith(f"[{told.name}.{case}]") and "HTTP/1.1" not in line]
+    own = ("uvicorn.error", "gunicorn.error")
+    said = [each for each in told.events.of(f"{told.name}.{case}") if each["log"]["logger"] in own and "error" in each]
+    shown = [line for line in told.console if re.search(rf"(ERROR).*\[{told.name}\.{case}\]$", line)]
     # Flask answers itself and says so itself; where the answer has begun, its server has to.
     expected = CASES[case].error and not (told.name.endswith(("sync", "gthread")) and case == "unhandled")
     assert len(said) == len(shown) == (1 if expected else 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any
 
@@ -29,8 +28,8 @@ _ORDERLY = frozenset((1000, 1001, 1005, 1012))
 _ABNORMAL = 1006
 _NEVER_SENT = {403: b"Forbidden", 500: b"Internal Server Error"}
 
-serving: ContextVar[Request | None] = ContextVar("clusterlog_asgi", default=None)
-"""The request an ASGI server gave to this task: a WSGI application inside of it answers the same one."""
+serving: set[Request] = set()
+"""The requests being answered here at this moment: a WSGI application inside of one of them answers the same one."""
 
 
 class Middleware:
@@ -68,19 +67,21 @@ async def serve(app: Application, scope: Scope, receive: Receive, send: Send) ->
     else:
         await exchange.returned()
     finally:
-        exchange.access.request.end()
+        request = exchange.access.request
+        request.end()
+        serving.discard(request)
 
 
 def _accessed(scope: Scope, method: str) -> Access:
     """Take the request on: judge its headers, enter its context, mark the scope."""
     found: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
+    for name, value in scope.get("headers") or ():
         if name in _WANTED:
             found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
     client = scope.get("client")
     request = admitted(found, client[0] if client else None)
     scope[MARKER] = request
-    serving.set(request)
+    serving.add(request)
     return Access(request, method, str(scope.get("path", "")))
 
 
@@ -312,7 +313,8 @@ class WebSocketExchange:
         if not self.access.status:
             await self._gave_up("no response")
             return
-        self._closed(1000)
+        if self._accepted:
+            self._closed(1000)
         self._tell()
 
     def abandoned(self) -> None:

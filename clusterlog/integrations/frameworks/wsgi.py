@@ -82,11 +82,8 @@ def serve(
 
 def _inside_asgi() -> bool:
     """Whether an ASGI application that has taken the request on has mounted this one."""
-    outer = serving.get()
-    if outer is None or outer.ended is not None:
-        return False
     scope = context.current.get()
-    return scope is not None and scope.request is outer
+    return scope is not None and scope.request in serving
 
 
 def _is_file(returned: Iterable[bytes], environ: Environ) -> bool:
