@@ -225,7 +225,7 @@ class Served:
 def serve(process: Any, home: Home, tmp_path: Path) -> Callable[..., Served]:
     """Run a server under ``clusterlog run``; ``{port}`` in its arguments is a free one."""
 
-    def begin(*command: str, options: tuple[str, ...] = ()) -> Served:
+    def begin(*command: str, options: tuple[str, ...] = (), cwd: Path = UNTOUCHED) -> Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -234,7 +234,7 @@ def serve(process: Any, home: Home, tmp_path: Path) -> Callable[..., Served]:
         console = tmp_path / "console"
         with console.open("wb") as out:
             begun = process(
-                *("run", "--home", home, *options, "--", *words), cwd=UNTOUCHED, env=environ, stdout=out, stderr=out
+                *("run", "--home", home, *options, "--", *words), cwd=cwd, env=environ, stdout=out, stderr=out
             )
         return Served(begun, console, port)
 

@@ -128,6 +128,30 @@ def test_workers_that_uvicorn_spawns_take_part_and_their_parent_only_watches(ser
     assert not [event for event in stored() if event["process"]["pid"] == served.process.pid]
 
 
+def test_a_reloader_that_has_something_to_tell_keeps_no_file_all_the_same(serve, stored, home, tmp_path, until):
+    application = tmp_path / "asgi_shop.py"
+    application.write_text((UNTOUCHED / "asgi_shop.py").read_text())
+    served = serve(str(BIN / "uvicorn"), "asgi_shop:app", "--port", "{port}", "--reload", cwd=tmp_path)
+    until(lambda: served.ask("/ok")[0] == 200, "the first child answers")
+    application.write_text(application.read_text() + "\n# changed\n")
+    (told,) = until(lambda: stored("message: detected"), "the reloader's warning is found")
+    assert told["process"]["pid"] == served.process.pid
+    assert watches_only(served.process.pid, home)
+    until(lambda: served.console.count("Started server process") == 2, "the next child serves")
+
+
+def test_a_program_that_binds_a_socket_and_serves_on_it_is_no_parent(serve, stored, tmp_path):
+    (tmp_path / "bound.py").write_text(
+        "import sys, uvicorn\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "config = uvicorn.Config('asgi_shop:app', port=int(sys.argv[1]))\n"
+        "uvicorn.Server(config).run(sockets=[config.bind_socket()])\n"
+    )
+    served = serve(sys.executable, str(tmp_path / "bound.py"), "{port}", str(UNTOUCHED))
+    assert served.ask("/ok")[0] == 200
+    assert stored("message: started", "and", "logger: uvicorn.error")
+
+
 def test_a_program_that_starts_its_own_uvicorn(serve, found, stored):
     served = serve(sys.executable, "own_server.py", "{port}")
     check(served, found)

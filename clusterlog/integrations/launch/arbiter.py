@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from clusterlog.context.patching import Patch
@@ -19,7 +19,6 @@ _SERVERS = ("gunicorn.", "uvicorn.", "werkzeug")
 
 _pid = 0
 _watches = False
-_told = False
 
 
 def install() -> None:
@@ -44,17 +43,22 @@ def settle() -> None:
         _pause()
 
 
-def _mark() -> None:
-    global _pid, _watches, _told
-    _pid, _watches = os.getpid(), False
-    if not _told:
-        _told = True
-        os.register_at_fork(before=_forking)
+def _mark(forks: bool) -> None:
+    """This process is a parent; ``forks`` if its application may be loaded and say something before it forks."""
+    global _pid, _watches
+    _pid, _watches = os.getpid(), not forks
+    if forks:
+        _before_forks()
     _pause()
 
 
+@cache
+def _before_forks() -> None:
+    os.register_at_fork(before=_forking)
+
+
 def _forking() -> None:
-    """A parent's own lines so far, of an application that is loaded before the fork, are an instance of their own."""
+    """What the application has said so far is an instance of its own; from here on the parent watches."""
     global _watches
     if here():
         _pause()
@@ -67,9 +71,23 @@ def _pause() -> None:
         rooms.pause()
 
 
-def _becoming(patch: Patch) -> Any:
-    """What only a parent calls."""
-    return _becoming_if(patch, lambda args, options: True)
+def _becoming(
+    forks: bool = False, when: Callable[[tuple[Any, ...], dict[str, Any]], bool] = lambda args, options: True
+) -> Callable[[Patch], Any]:
+    """What a parent calls, and nobody else with arguments ``when`` says yes to."""
+
+    def make(patch: Patch) -> Any:
+        original = patch.original
+
+        @wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if patch.on and when(args, kwargs):
+                _mark(forks)
+            return original(*args, **kwargs)
+
+        return call
+
+    return make
 
 
 def _serving(patch: Patch) -> Any:
@@ -86,34 +104,23 @@ def _serving(patch: Patch) -> Any:
     return call
 
 
-def _reloading(patch: Patch) -> Any:
+def _wants_reloader(args: tuple[Any, ...], options: dict[str, Any]) -> bool:
     """``run_simple(hostname, port, application, use_reloader)``, outside of what the reloader has started."""
-    return _becoming_if(patch, lambda args, options: bool(options.get("use_reloader", args[3:4] == (True,))))
+    wanted = options.get("use_reloader", args[3] if len(args) > 3 else False)
+    return bool(wanted) and os.environ.get("WERKZEUG_RUN_MAIN") != "true"
 
 
-def _configured(patch: Patch) -> Any:
-    """uvicorn's configuration already says what it watches, in the parent alone: children get it ready made."""
-    return _becoming_if(patch, lambda args, options: bool(options.get("reload")))
-
-
-def _becoming_if(patch: Patch, parent: Callable[[tuple[Any, ...], dict[str, Any]], bool]) -> Any:
-    original = patch.original
-
-    @wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if patch.on and parent(args, kwargs) and os.environ.get("WERKZEUG_RUN_MAIN") != "true":
-            _mark()
-        return original(*args, **kwargs)
-
-    return call
+def _wants_reload(args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """uvicorn's configuration says what is watched; children are handed theirs ready made."""
+    return bool(options.get("reload"))
 
 
 _PATCHES = (
-    Patch("gunicorn.arbiter:Arbiter.__init__", _becoming),
-    Patch("uvicorn.config:Config.__init__", _configured),
-    Patch("uvicorn.config:Config.bind_socket", _becoming),
-    Patch("uvicorn.supervisors.basereload:BaseReload.__init__", _becoming),
-    Patch("uvicorn.supervisors.multiprocess:Multiprocess.__init__", _becoming),
+    Patch("gunicorn.arbiter:Arbiter.__init__", _becoming(forks=True)),
+    Patch("uvicorn.config:Config.__init__", _becoming(when=_wants_reload)),
+    Patch("uvicorn.config:Config.bind_socket", _becoming()),
+    Patch("uvicorn.supervisors.basereload:BaseReload.__init__", _becoming()),
+    Patch("uvicorn.supervisors.multiprocess:Multiprocess.__init__", _becoming()),
     Patch("uvicorn.server:Server.serve", _serving),
-    Patch("werkzeug.serving:run_simple", _reloading),
+    Patch("werkzeug.serving:run_simple", _becoming(when=_wants_reloader)),
 )
