@@ -191,6 +191,51 @@ def test_a_script_says_on_its_console_what_it_always_said_and_all_else_is_stored
     assert {event["service"]["name"] for event in lines} == {"script"}
 
 
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "",
+        (
+            "structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(),"
+            " mask, structlog.processors.JSONRenderer()])"
+        ),
+    ],
+)
+def test_structlog_that_prints_is_taken_before_it_renders(program, stored, configured, tmp_path):
+    (tmp_path / "printing.py").write_text(
+        "import structlog\n"
+        "def mask(logger, name, event):\n"
+        "    if event.get('card'): event['card'] = 'masked'\n"
+        "    return event\n"
+        f"{configured}\n"
+        "log = structlog.get_logger().bind(shop=3)\n"
+        "log.info('paid', card=4711, level='gold')\n"
+        "try: 1/0\n"
+        "except ZeroDivisionError: log.error('failed', exc_info=True)\n"
+    )
+    code, out, _ = program(sys.executable, "printing.py", cwd=tmp_path)
+    assert code == 0
+    assert len([line for line in out.splitlines() if "paid" in line and "log.info" not in line]) == 1
+    first, second = stored("logger: structlog")
+    assert first["message"] == "paid"
+    assert first["labels"] == {"shop": 3, "card": "masked" if configured else 4711, "level": first["labels"]["level"]}
+    assert (second["log"]["level"], second["error"]["type"]) == ("error", "ZeroDivisionError")
+    assert "timestamp" not in second["labels"]
+
+
+def test_structlog_on_the_standard_library_is_told_once(program, stored, tmp_path):
+    (tmp_path / "standard.py").write_text(
+        "import structlog\n"
+        "structlog.configure(logger_factory=structlog.stdlib.LoggerFactory(),"
+        " processors=[structlog.stdlib.render_to_log_kwargs])\n"
+        "structlog.get_logger('shop').warning('paid', card=1)\n"
+    )
+    code, _, _ = program(sys.executable, "standard.py", cwd=tmp_path)
+    assert code == 0
+    (event,) = stored("not dataset: clusterlog.state")
+    assert (event["message"], event["log"]["logger"], event["labels"]) == ("paid", "shop", {"card": 1})
+
+
 def test_the_command_takes_the_place_of_this_process(process, home):
     begun = process(
         "run", "--home", home, "--", sys.executable, "-c", "import os, sys; print(os.getpid()); sys.exit(7)"
