@@ -293,3 +293,30 @@ def test_one_step_may_be_entered_again_inside_of_itself(road: Any) -> None:
     inner, outer = road.said
     assert parent(inner) == span_id(outer)
     assert current.get() is None
+
+
+def test_what_is_thrown_into_an_async_generator_arrives_and_closing_it_closes_what_is_inside(road: Any) -> None:
+    closed: list[str] = []
+
+    @step("stream")
+    async def stream() -> AsyncIterator[str]:
+        try:
+            yield "first"
+        except KeyError:
+            try:
+                yield "caught"
+            finally:
+                await asyncio.sleep(0)
+                closed.append(span())
+
+    async def main() -> str:
+        generator: Any = stream()
+        await anext(generator)
+        caught: str = await generator.athrow(KeyError())
+        await generator.aclose()
+        return caught
+
+    assert asyncio.run(main()) == "caught"
+    (said,) = road.said
+    assert closed == [span_id(said)]
+    assert said.body["event"]["outcome"] == "success"
