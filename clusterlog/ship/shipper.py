@@ -22,6 +22,7 @@ from clusterlog.ship.retry import Backoff
 from clusterlog.ship.source import Source
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import instances
+from clusterlog.spool.segment import HEADER_SIZE
 from clusterlog.store.base import Delivery, Outcome, Sink
 
 READ_BYTES = 4 << 20
@@ -86,6 +87,7 @@ class Shipper:
         self._sources: dict[str, Source] = {}
         self._waiting: list[Delivery] = []
         self._dirty = False
+        self._done: Callable[[Sequence[Delivery]], None] = lambda batch: None
         self._saved_at = self._synced_at = monotonic()
 
     def step(self) -> int:
@@ -159,6 +161,7 @@ class Shipper:
                 return judged
             again = self._judge(batch, outcomes)
             judged += len(batch) - len(again)
+            self._done(batch)
             self._waiting += again
             if again:
                 self._refused(f"{len(again)} events are to be sent again")
@@ -261,9 +264,20 @@ class Shipper:
         self.finish()
 
     def once(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
-        """Ship what lies in the spools now. Raises StoreUnavailable when the sink refuses several times in a row."""
+        """Ship what lies in the spools now; ``progress`` is told bytes, batch by batch.
+
+        Raises StoreUnavailable when the sink refuses several times in a row.
+        """
         total = used_bytes(self.spool)
         progress(0, total)
+        passed = 0
+
+        def done(batch: Sequence[Delivery]) -> None:
+            nonlocal passed
+            passed = min(total, passed + sum(len(each.body) + HEADER_SIZE for each in batch))
+            progress(passed, total)
+
+        self._done = done
         while True:
             self.step()
             if not self._waiting and not self.backoff.failures:

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
-from clusterlog.cli.ship import Asked
+from clusterlog.cli import paint
+from clusterlog.cli.ship import Asked, deliver
+from clusterlog.settings import load
 from clusterlog.ship.homelock import HomeLock
 
 HOLDER = (
@@ -213,6 +216,19 @@ def test_losses_are_told_by_reason(run, home):
     result = run("ship", "--once")
     assert result.err.rstrip("\n").endswith("dropped by their writers: 1 oversize")
     assert "lost      1 oversize" in run("status").lines
+
+
+def test_progress_is_told_in_bytes_batch_by_batch_and_ends_full(said, monkeypatch):
+    monkeypatch.setattr("clusterlog.ship.shipper.cut", lambda deliveries, limits: [[each] for each in deliveries])
+    total = sum(path.stat().st_size for path in said.segments())
+    told = []
+    monkeypatch.setattr(paint, "progress", lambda label, unit: nullcontext(lambda *pair: told.append(pair)))
+    deliver(load({"home": str(said)}))
+    done = [done for done, _ in told]
+    assert {total for _, total in told} == {total}
+    assert (done[0], done[-1]) == (0, total)
+    assert done == sorted(done)
+    assert len(set(done)) >= 6
 
 
 def _published(home):
