@@ -99,13 +99,14 @@ class LaneReader:
         return records
 
     def _read_segment(self, name: SegmentName, size: int, left: int, final: bool, into: list[Record]) -> None:
-        until = min(size, self.offset + max(left, MAX_PAYLOAD + HEADER_SIZE))
+        start = self.offset
+        until = min(size, start + max(left, MAX_PAYLOAD + HEADER_SIZE))
         try:
             for item in scan(self.spool / str(name), self.offset, until):
                 if isinstance(item, Record):
                     into.append(item)
                 elif item.tail and (until < size or not final):
-                    if until < size and item.offset == self.offset:  # more damage than a whole chunk
+                    if until < size and item.offset == start:  # more damage than the longest record
                         self.damaged += MAX_PAYLOAD
                         self.offset += MAX_PAYLOAD
                     return

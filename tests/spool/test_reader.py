@@ -5,7 +5,7 @@ import time
 from clusterlog.context.ids import new_entity_id
 from clusterlog.spool.budget import Budget
 from clusterlog.spool.reader import Instance, LaneReader, instances
-from clusterlog.spool.segment import SegmentName, frame
+from clusterlog.spool.segment import MAX_PAYLOAD, SegmentName, frame
 
 
 def numbers(records):
@@ -36,6 +36,33 @@ def test_reading_in_small_pieces_gives_the_same_records(spool, say):
         assert len(batch) < 800
         found += numbers(batch)
     assert found == list(range(1, 802))
+
+
+def test_a_record_cut_by_the_end_of_a_piece_is_read_whole_with_the_next(spool, say):
+    writer = spool.writer()
+    for n in range(3000):
+        say(writer, n, pad=1000)
+    reader = LaneReader(spool.path, writer.instance, "bulk")
+    snapshot = instances(spool.path)[0]
+    assert len(snapshot.segments) == 1
+    found = []
+    while batch := reader.read(snapshot, 1):
+        found += numbers(batch)
+    assert found == list(range(1, 3002))
+    assert reader.damaged == 0
+
+
+def test_damage_longer_than_any_record_is_left_behind(tmp_path):
+    name = SegmentName(new_entity_id(), "bulk", 1)
+    junk = bytes(2 * MAX_PAYLOAD + 12345)
+    (tmp_path / str(name)).write_bytes(junk + frame(b"{}", 0, 7, 1, name.seed))
+    reader = LaneReader(tmp_path, name.instance, "bulk")
+    snapshot = Instance(name.instance, 0, {name: (tmp_path / str(name)).stat().st_size})
+    found = []
+    while not reader.finished:
+        found += numbers(reader.read(snapshot, 1))
+    assert found == [7]
+    assert reader.damaged == len(junk)
 
 
 def test_finished_segments_are_those_a_living_writer_has_left_and_all_of_a_dead_one(spool, say):
