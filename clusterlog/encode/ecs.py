@@ -18,7 +18,7 @@ from typing import Any
 from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps, loads
 from clusterlog.encode.limits import Limits
-from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, measured, merge
+from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, keep_ids, measured, merge
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.failure import describe
 from clusterlog.record.redact import Redactor
@@ -303,6 +303,7 @@ class Encoder:
         try:
             rendered = self._context() if scope is None else self._rendered(scope)
             told = self._sanitizer.tree(body)
+            keep_ids(told, body)
             event = {"kind": "event", "dataset": dataset, **told.pop("event", {})}
             log = {"level": level_name(level), "logger": self._sanitizer.text(logger, NAME_LIMIT)}
             rest: Tree = {"log": log, **self._origin, "message": self._sanitizer.message(message)}
