@@ -208,11 +208,33 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         each.stop()
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[[], Events]]:
+class Started:
     """This very process logs into a home of its own; called, it gives what lies in its spool."""
-    context.leave()
-    clusterlog.start("tested", home=tmp_path / "home")
-    yield lambda: read(tmp_path / "home")
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self) -> Events:
+        return read(self.home)
+
+    def again(self, **settings: Any) -> None:
+        """Stop, and start with other settings in the same home."""
+        clusterlog.stop()
+        clusterlog.start("tested", home=self.home, **settings)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
+    """While clusterlog is started in this process."""
+    started = Started(tmp_path / "home")
+    started.again()
+    yield started
     clusterlog.stop()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_before_and_after() -> Iterator[None]:
+    """Each test begins and ends outside of any request."""
+    context.leave()
+    yield
     context.leave()

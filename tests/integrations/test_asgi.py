@@ -13,6 +13,8 @@ from clusterlog.context.request import Request
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 BODY = {"type": "http.response.body", "body": b"hello"}
+ACCEPT = {"type": "websocket.accept", "subprotocol": None}
+CLOSE = {"type": "websocket.close", "code": 1000}
 log = logging.getLogger("shop")
 
 
@@ -386,19 +388,16 @@ def test_without_start_there_is_an_id_and_no_event():
 
 
 class TestWebSocket:
-    ACCEPT = {"type": "websocket.accept", "subprotocol": None}
-    CLOSE = {"type": "websocket.close", "code": 1000}
-
     def told(self, started):
         (event,) = started()["access"]
         return event, event["http"].get("response", {}).get("status_code"), event["clusterlog"].get("websocket")
 
     def test_it_is_told_once_at_its_end_with_101_and_the_code_it_was_closed_with(self, started):
         async def app(scope, receive, send):
-            await send(self.ACCEPT)
+            await send(ACCEPT)
             await send({"type": "websocket.send", "text": "hello"})
             assert not started()["access"]
-            await send({**self.CLOSE, "code": 4001})
+            await send({**CLOSE, "code": 4001})
             clusterlog.annotate(said=1)
 
         server = Server(app, websocket())
@@ -415,7 +414,7 @@ class TestWebSocket:
     )
     def test_the_clients_closing_says_whether_it_went_well(self, started, code, outcome):
         async def app(scope, receive, send):
-            await send(self.ACCEPT)
+            await send(ACCEPT)
             await receive()
 
         Server(app, websocket(), received=[{"type": "websocket.disconnect", "code": code}])
@@ -424,11 +423,11 @@ class TestWebSocket:
         assert event["event"]["outcome"] == outcome
 
     def test_one_that_is_left_open_is_closed_by_the_server_with_1000(self, started):
-        Server(sending(self.ACCEPT), websocket())
+        Server(sending(ACCEPT), websocket())
         assert self.told(started)[1:] == (101, {"close_code": 1000})
 
     def test_an_exception_closes_it_with_1011(self, started):
-        server = Server(sending(self.ACCEPT, then=LookupError("in the middle")), websocket())
+        server = Server(sending(ACCEPT, then=LookupError("in the middle")), websocket())
         assert isinstance(server.raised, LookupError)
         event, status, closed = self.told(started)
         assert (status, closed) == (101, {"close_code": 1011})
@@ -436,7 +435,7 @@ class TestWebSocket:
         assert event["event"]["outcome"] == "failure"
 
     def test_a_refusal_is_a_403_with_the_id_where_the_server_can_send_one(self, started):
-        server = Server(sending(self.CLOSE), websocket())
+        server = Server(sending(CLOSE), websocket())
         assert [m["type"] for m in server.sent] == ["websocket.http.response.start", "websocket.http.response.body"]
         assert server.sent[0]["status"] == 403
         event, status, closed = self.told(started)
@@ -445,8 +444,8 @@ class TestWebSocket:
         assert event["event"]["outcome"] == "success"
 
     def test_a_refusal_is_left_to_a_server_that_cannot(self, started):
-        server = Server(sending(self.CLOSE), websocket(extensions={}))
-        assert server.sent == [self.CLOSE]
+        server = Server(sending(CLOSE), websocket(extensions={}))
+        assert server.sent == [CLOSE]
         assert self.told(started)[1] == 403
 
     def test_a_denial_of_the_applications_own_carries_the_id(self, started):

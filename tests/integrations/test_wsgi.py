@@ -1,4 +1,4 @@
-"""The WSGI middleware by itself: what PEP 3333 allows applications and servers to do, and what happens to the request."""
+"""The WSGI middleware by itself: what PEP 3333 allows applications and servers, and what becomes of the request."""
 
 from __future__ import annotations
 
@@ -350,7 +350,11 @@ def test_a_second_answer_without_exc_info_is_the_applications_mistake(started):
 
 def test_two_middlewares_are_one(started):
     inner = clusterlog.instrument(answering(b"hello"))
-    Server(lambda environ, start_response: inner(environ, start_response))
+
+    def between(environ, start_response):
+        return inner(dict(environ), start_response)
+
+    Server(between)
     assert len(started()["access"]) == 1
 
 
