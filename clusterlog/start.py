@@ -9,12 +9,10 @@ import atexit
 import logging
 import os
 import socket
-import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from clusterlog.context import crossing, ids, request
@@ -82,7 +80,9 @@ class SpoolRoad:
     ) -> None:
         """An access, call or span event; see ``record.slot.Road``."""
         try:
-            rest = self.encoder.document(dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope)
+            rest = self.encoder.document(
+                dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope
+            )
             self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
         except Exception:
             self.writer.ledger.total["internal_error"] += 1
@@ -115,6 +115,54 @@ class Handler(RecordHandler):
     def __init__(self, level: int | str = logging.NOTSET, **settings: Any) -> None:
         super().__init__(level)
         _open_road(settings)
+
+
+def dict_config(
+    service: str | None = None, /, *, merge: Mapping[str, Any] | None = None, **settings: Any
+) -> dict[str, Any]:
+    """A configuration for ``logging.config.dictConfig`` with our handler on the root logger, at the setting ``level``.
+
+    ``merge`` is the application's own configuration, which is left as it is: the result has all of it, and our handler
+    on its root logger and on every logger that keeps its records to itself, but for servers' access loggers. Its root
+    level stays unless ``level`` is given here. Other arguments are settings, as for ``start``. Raises SettingError for
+    a setting that does not exist or cannot be read.
+    """
+    arguments = {name: value for name, value in settings.items() if value is not None}
+    if service is not None:
+        arguments["service"] = service
+    found = load(arguments)
+    config: dict[str, Any] = {"version": 1, "disable_existing_loggers": False, **(merge or {})}
+    if config.get("incremental"):  # may change levels only, and knows no new handler
+        return config
+    loggers = config["loggers"] = {name: dict(each) for name, each in (config.get("loggers") or {}).items()}
+    # The root logger has two names in such a configuration; where both are used, ``root`` is applied last and wins.
+    root = loggers[""] if "" in loggers and "root" not in config else dict(config.get("root") or {})
+    if root is not loggers.get(""):
+        config["root"] = root
+    if "level" in arguments or "level" not in root:
+        root["level"] = found.level
+    for name in found.debug:
+        loggers.setdefault(name, {})["level"] = "DEBUG"
+    arguments.pop("level", None)  # to a handler it is a level of its own
+    ours = _configured_handler(config, arguments)
+    alone = [each for name, each in loggers.items() if each.get("propagate") is False and not name.endswith(".access")]
+    for logger in (root, *(each for each in alone if each is not root)):
+        logger["handlers"] = [*(name for name in logger.get("handlers") or () if name != ours), ours]
+    return config
+
+
+def _configured_handler(config: dict[str, Any], arguments: Mapping[str, Any]) -> str:
+    """The name of our handler in a configuration; it is added if there is none."""
+    handlers = config["handlers"] = dict(config.get("handlers") or {})
+    for name, handler in handlers.items():
+        kind = handler.get("class", handler.get("()")) if isinstance(handler, Mapping) else None
+        if kind in (Handler, "clusterlog.Handler", "clusterlog.start.Handler"):
+            return str(name)
+    free = "clusterlog"
+    while free in handlers:
+        free += "_"
+    handlers[free] = {"class": "clusterlog.Handler", **arguments}
+    return free
 
 
 class _Started:
@@ -199,7 +247,7 @@ def stop() -> None:
 
 
 def flush(timeout: float = 1.0) -> bool:
-    """fdatasync this process's events; False if that failed. ``timeout`` in seconds bounds only the wait for the lock."""
+    """fdatasync this process's events; False if that failed. ``timeout`` (seconds) bounds only the wait for the lock."""
     return _road is None or _road.writer.flush(timeout)
 
 
@@ -261,6 +309,7 @@ def _after_fork_in_child() -> None:
     request.leave()
 
 
+crossing.at_process_exit = pause
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 # The road stays open: what other exit handlers say afterwards becomes a short instance of its own.
