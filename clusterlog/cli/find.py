@@ -60,7 +60,7 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
     from clusterlog.cli.drawing import rows
 
     for row in rows(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()):
-        click.echo("".join(paint.inked(text, role) for text, role in row).rstrip())
+        paint.show("".join(paint.inked(text, role) for text, role in row).rstrip())
 
 
 @click.command()
@@ -119,7 +119,7 @@ def _listed(store: Store, question: Query, ndjson: bool) -> int:
             paint.emit(each.body)
         else:
             event = parse(each.body)
-            click.echo(paint.inked(columns.line(event), letter(event)))
+            paint.show(paint.inked(columns.line(event), letter(event)))
     if shown and shown == question.limit and paint.terminal(sys.stderr):
         matching = store.count(question)
         if matching > shown:

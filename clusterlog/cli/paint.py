@@ -78,6 +78,11 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def show(text: str) -> None:
+    """Data for people: one line of standard output. In a pipe it is not flushed line by line, as click's echo is."""
+    sys.stdout.write(f"{text}\n")
+
+
 def emit(document: bytes) -> None:
     """Data: one JSON document as a line of standard output, byte for byte unless a terminal has to be protected."""
     sys.stdout.buffer.write((escaped_json(document) if terminal(sys.stdout) else document) + b"\n")

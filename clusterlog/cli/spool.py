@@ -179,7 +179,7 @@ def cat(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> None:
             elif as_json:
                 paint.emit(item.payload)
             else:
-                click.echo(_readable(item, columns))
+                paint.show(_readable(item, columns))
     if skipped:
         paint.say(f"clusterlog: {paint.size(skipped)} are no record: see `clusterlog spool verify`")
 
