@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -173,13 +173,13 @@ class StoreContract:
         assert self.sequences(store, Wildcard("message", ("", "timed out", ""))) == [1]
 
     def test_ranges_compare_numbers_by_value(self, store: SearchableSink) -> None:
-        self._fill(store, *({"http__response__status_code": status} for status in (99, 200, 404, 500)))
+        self._fill(store, *[{"http__response__status_code": status} for status in (99, 200, 404, 500)])
         assert self.sequences(store, Range("http.response.status_code", gte=200, lt=500)) == [2, 3]
         assert self.sequences(store, Range("http.response.status_code", gt=200)) == [3, 4]
         assert self.sequences(store, Range("http.response.status_code", lte=99.5)) == [1]
 
     def test_ranges_over_metrics_compare_floats_too(self, store: SearchableSink) -> None:
-        self._fill(store, *({"clusterlog__metrics__ms": value} for value in (0.5, 1, 2.25, 30)))
+        self._fill(store, *[{"clusterlog__metrics__ms": value} for value in (0.5, 1, 2.25, 30)])
         assert self.sequences(store, Range("clusterlog.metrics.ms", gt=0.5, lt=30)) == [2, 3]
 
     def test_ranges_compare_times_by_value_whatever_their_zone(self, store: SearchableSink) -> None:
@@ -235,10 +235,11 @@ class StoreContract:
     def test_pages_follow_each_other_without_gap_or_double(self, store: SearchableSink) -> None:
         store.deliver([delivery(n, at=n // 3) for n in range(1, 24)])
         store.flush()
-        for order in ("newest", "oldest"):
-            whole = [found.key for found in store.find(Query(order=order, limit=None))]  # type: ignore[arg-type]
+        orders: tuple[Literal["newest", "oldest"], ...] = ("newest", "oldest")
+        for order in orders:
+            whole = [found.key for found in store.find(Query(order=order, limit=None))]
             pages: list[tuple[int, str]] = []
-            while page := list(store.find(Query(order=order, limit=5, after=pages[-1] if pages else None))):  # type: ignore[arg-type]
+            while page := list(store.find(Query(order=order, limit=5, after=pages[-1] if pages else None))):
                 pages += [found.key for found in page]
             assert pages == whole
             assert len(whole) == 23
@@ -269,7 +270,7 @@ class StoreContract:
                 assert list(store.find(query)) == reference.find(query)
                 assert store.count(query) == reference.count(query)
 
-    def _fill(self, store: SearchableSink, *events: dict[str, object]) -> None:
+    def _fill(self, store: SearchableSink, *events: dict[str, Any]) -> None:
         """Store events, numbered from 1."""
         sent = [delivery(sequence, **fields) for sequence, fields in enumerate(events, 1)]
         assert statuses(store.deliver(sent)) == ["stored"] * len(sent)

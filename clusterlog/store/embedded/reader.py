@@ -22,7 +22,10 @@ CACHE_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A partition and the microseconds its events span."""
+    """A partition and the microseconds its events spanned when it was last looked at.
+
+    What is committed later is left out until the next look, or the walk over partitions would not be in order.
+    """
 
     directory: Path
     low: int
@@ -72,11 +75,15 @@ class Reader:
         table.reload(directory / partition.TABLE)
         return _Span(directory, table.min_us, table.max_us)
 
-    def _search(self, directory: Path) -> PartitionSearch:
+    def _search(self, directory: Path) -> PartitionSearch | None:
+        """The opened partition, ``None`` if it was taken away meanwhile."""
         with self._guard:
             search = self._open.get(directory)
             if search is None:
-                search = self._open[directory] = PartitionSearch(directory, self._cache)
+                try:
+                    search = self._open[directory] = PartitionSearch(directory, self._cache)
+                except FileNotFoundError:
+                    return None
                 if len(self._open) > OPEN_PARTITIONS:
                     self._open.popitem(last=False)
             self._open.move_to_end(directory)
@@ -115,8 +122,10 @@ class Reader:
         while waiting or heads:
             best = choose(heads, key=lambda head: head[0].key) if heads else None
             if waiting and (best is None or _may_precede(waiting[-1], best[0].key[0], newest=newest)):
-                stream = self._search(waiting.pop().directory).find(query, damage)
-                _advance(stream, heads)
+                span = waiting.pop()
+                search = self._search(span.directory)
+                if search is not None:
+                    _advance(search.find(query, window.within(span.low, span.high), damage), heads)
                 continue
             if best is None:
                 return
@@ -128,7 +137,11 @@ class Reader:
         """How many events match. Raises ``Incomplete`` when that cannot be known for damage."""
         damage = Damage()
         window = Window.of(query.since, query.until)
-        total = sum(self._search(span.directory).count(query, damage) for span in self._meeting(window))
+        total = 0
+        for span in self._meeting(window):
+            search = self._search(span.directory)
+            if search is not None:
+                total += search.count(query, window.within(span.low, span.high), damage)
         _confess(damage)
         return total
 

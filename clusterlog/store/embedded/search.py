@@ -98,12 +98,11 @@ class PartitionSearch:
         """The earliest and the latest microsecond of its events."""
         return self._table.min_us, self._table.max_us
 
-    def find(self, query: Query, damage: Damage) -> Iterator[Found]:
-        """The events that match, in the query's order, behind ``after``."""
-        window = Window.of(query.since, query.until).behind(query)
+    def find(self, query: Query, window: Window, damage: Damage) -> Iterator[Found]:
+        """The events of a window that match, in the query's order, behind ``after``."""
         answer = self._ask(query, window)
         if answer is None:
-            yield from self._find_by_scan(query, damage)
+            yield from self._find_by_scan(query, window, damage)
             return
         newest = query.order == "newest"
         page = min(max(query.limit or 0, FIRST_PAGE), LARGEST_PAGE)
@@ -112,11 +111,11 @@ class PartitionSearch:
             found.sort(key=_key, reverse=newest)
             yield from (hit for hit in found if _is_behind(query, hit.key))
 
-    def count(self, query: Query, damage: Damage) -> int:
-        """How many events match."""
-        answer = self._ask(query, Window.of(query.since, query.until))
+    def count(self, query: Query, window: Window, damage: Damage) -> int:
+        """How many events of a window match."""
+        answer = self._ask(query, window)
         if answer is None:
-            return sum(1 for _ in self._scan(query, damage))
+            return sum(1 for _ in self._scan(query, window, damage))
         sure, doubtful = answer.count()
         return sure + sum(1 for seq in doubtful if self._hit(query, seq, damage, judged=True))
 
@@ -165,21 +164,20 @@ class PartitionSearch:
                 frame, bodies = frames.read_frame(self._fd, offset, length, self._decompressor)
         return frame.arrival, bodies
 
-    def _scan(self, query: Query, damage: Damage) -> Iterator[tuple[int, Found]]:
+    def _scan(self, query: Query, window: Window, damage: Damage) -> Iterator[tuple[int, Found]]:
         """Every event that matches with its number, from the frames alone, in order of arrival."""
-        window = Window.of(query.since, query.until)
         for at, entry in enumerate(self._table):
             frame = self._frame(at, damage) if window.meets(entry.min_us, entry.max_us) else None
             if frame is None:
                 continue
             for seq, body in enumerate(frame[1], entry.first_seq):
                 found = _found(query, body, frame[0], judged=True)
-                if found is not None:
+                if found is not None and window.meets(found.key[0] // 1_000, found.key[0] // 1_000):
                     yield seq, found
 
-    def _find_by_scan(self, query: Query, damage: Damage) -> Iterator[Found]:
+    def _find_by_scan(self, query: Query, window: Window, damage: Damage) -> Iterator[Found]:
         newest = query.order == "newest"
-        places = [(hit.key, seq) for seq, hit in self._scan(query, damage) if _is_behind(query, hit.key)]
+        places = [(hit.key, seq) for seq, hit in self._scan(query, window, damage) if _is_behind(query, hit.key)]
         for _, seq in sorted(places, reverse=newest):
             found = self._hit(query, seq, damage, judged=False)
             if found is not None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store.base import Delivery, Found, Outcome
+from clusterlog.store.embedded.check import damage
 from clusterlog.store.embedded.reader import Reader
 from clusterlog.store.embedded.writer import Writer
 from clusterlog.store.query import Query
@@ -21,7 +22,8 @@ class EmbeddedStore:
     sees what it has committed itself.
     """
 
-    def __init__(self, reader: Reader, writer: Writer | None) -> None:
+    def __init__(self, path: Path, reader: Reader, writer: Writer | None) -> None:
+        self._path = path
         self._reader = reader
         self._writer = writer
         self._seen = 0
@@ -36,7 +38,7 @@ class EmbeddedStore:
         ``StoreUnavailable`` where the files cannot be used.
         """
         writer = Writer(path, clock) if mode == "write" else None
-        return cls(Reader(path), writer)
+        return cls(path, Reader(path), writer)
 
     def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """One outcome per delivery, in the same order. What is ``stored`` is on disk, and findable a second later.
@@ -65,6 +67,10 @@ class EmbeddedStore:
         """How many events match; ``limit``, ``order`` and ``after`` do not count. Raises ``Incomplete`` as ``find``."""
         self._follow()
         return self._reader.count(query)
+
+    def check(self) -> list[str]:
+        """Read everything, and name each place where events cannot be read any more; empty for a sound store."""
+        return list(damage(self._path))
 
     def close(self) -> None:
         """Flush, if it was opened to write, and let go. Idempotent."""

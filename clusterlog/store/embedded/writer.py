@@ -163,14 +163,14 @@ class Writer:
         there = partition.directories(self._store)
         for directory in there[:-1]:
             self._mend(directory)
-        live = LivePartition.recover(there[-1]) if there else self._create(1, 0, None)
+        live = LivePartition.recover(there[-1]) if there else self._create(1, None)
         self._ledger.add(live.ids())
         return live
 
     def _mend(self, directory: Path) -> None:
         """A partition that takes no more events: finished, with a whole index, its ids known."""
         summary = Summary.read(directory)
-        if summary is not None and (summary.format, summary.index) == (partition.FORMAT, schema.VERSION):
+        if summary is not None and summary.index == schema.VERSION and summary.describes(directory):
             ids = read_records((directory / partition.IDS).read_bytes())
             if ids is not None and len(ids) == summary.ids and is_whole(directory / partition.INDEX, summary.events):
                 self._ledger.add(ids)
@@ -187,9 +187,8 @@ class Writer:
         finally:
             live.close()
 
-    def _create(self, number: int, next_seq: int, dictionary: bytes | None) -> LivePartition:
-        day = _day(self._clock())
-        return LivePartition.create(self._store, f"{day}-{number:06d}", next_seq, dictionary)
+    def _create(self, number: int, dictionary: bytes | None) -> LivePartition:
+        return LivePartition.create(self._store, f"{_day(self._clock())}-{number:06d}", dictionary)
 
     def _look(self) -> View:
         """Open the index of the newest partition. Where that fails, storing goes on and finding follows later."""
@@ -212,7 +211,7 @@ class Writer:
                 return
             self._commit()
             dictionary = frames.train(self._samples) if len(self._samples) == SAMPLES else None
-            fresh = self._create(partition.number_of(live.directory) + 1, live.next_seq, dictionary or live.dictionary)
+            fresh = self._create(partition.number_of(live.directory) + 1, dictionary or live.dictionary)
         except (ViewBroken, OSError):
             return  # the old one goes on: a full disk must not stand between two partitions
         try:

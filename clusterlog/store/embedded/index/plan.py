@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import tantivy
@@ -69,7 +69,19 @@ _NOTHING = _Part(IndexQuery.empty_query())
 def plan(where: Node, index: tantivy.Index) -> Plan:
     """The plan for ``where``; ``index`` lends its parser, which alone can ask ranges of JSON paths."""
     part = _Planner(index).part(where)
-    return Plan(part.query, part.exact, (*dict.fromkeys(fields_of(where)), EVERYTHING))
+    asked = dict.fromkeys(fields_of(where))
+    if _asks_texts(where):
+        asked |= dict.fromkeys(TEXT_FIELDS)
+    return Plan(part.query, part.exact, (*asked, EVERYTHING))
+
+
+def _asks_texts(node: Node) -> bool:
+    """Whether some condition names no field, which asks every text field."""
+    if isinstance(node, And | Or):
+        return any(map(_asks_texts, node.parts))
+    if isinstance(node, Not):
+        return _asks_texts(node.part)
+    return isinstance(node, Match | Wildcard) and node.field is None
 
 
 class _Planner:
@@ -112,24 +124,26 @@ class _Planner:
         return _Part(_exists(node.field).query, exact=False)
 
     def _number_range(self, node: Range) -> _Part:
-        """A range over the JSON field of numbers, through the query parser: tantivy's API knows plain fields only."""
-        clauses = []
-        for low, high, form in (
-            (node.gt, None, "{{{} TO *}}"),
-            (node.gte, None, "[{} TO *}}"),
-            (None, node.lt, "{{* TO {}}}"),
-            (None, node.lte, "{{* TO {}]"),
-        ):
-            limit = low if low is not None else high
-            if limit is None:
-                continue
-            if isinstance(limit, str) or (isinstance(limit, int) and abs(limit) > EXACT_INTEGER):
-                return _Part(_exists(node.field).query, exact=False)
-            clauses.append(f"number.{_escaped(node.field)}:{form.format(_decimal(limit))}")
+        """A range over the JSON field of numbers, through the query parser: tantivy's API knows plain fields only.
+
+        It is one clause, since of an event with several values one must lie within all bounds.
+        """
+        inexact = _Part(_exists(node.field).query, exact=False)
+        low, high = _tightest(max, node.gt, node.gte), _tightest(min, node.lt, node.lte)
+        if any(isinstance(limit, int) and abs(limit) > EXACT_INTEGER for limit in (low, high)):
+            return inexact
+        opening = "{" if low is None or (low == node.gt) else "["
+        closing = "}" if high is None or (high == node.lt) else "]"
+        clause = f"{opening}{_decimal(low)} TO {_decimal(high)}{closing}"
         try:
-            return _and([_Part(self._index.parse_query(clause)) for clause in clauses])
+            return _Part(self._index.parse_query(f"number.{_escaped(node.field)}:{clause}"))
         except ValueError:
-            return _Part(_exists(node.field).query, exact=False)
+            return inexact
+
+
+def _tightest(choose: Callable[[Iterable[float]], float], *limits: Value | None) -> Value | None:
+    numbers = [limit for limit in limits if limit is not None and not isinstance(limit, str)]
+    return choose(numbers) if numbers else None
 
 
 def _asked(field: str | None) -> Sequence[str]:
@@ -349,6 +363,14 @@ class Window:
             return Window(self.low, at if self.high is None else min(at, self.high), self.edges)
         return Window(at if self.low is None else max(at, self.low), self.high, self.edges)
 
+    def within(self, low: int, high: int) -> Window:
+        """The part of it between two microseconds."""
+        return Window(
+            low if self.low is None else max(low, self.low),
+            high if self.high is None else min(high, self.high),
+            self.edges,
+        )
+
     def holds(self, low: int, high: int) -> bool:
         """Whether all of ``low`` to ``high`` lies inside, edges aside."""
         return (
@@ -383,5 +405,5 @@ def _escaped(path: str) -> str:
     return path.replace("-", "\\-")
 
 
-def _decimal(number: float) -> str:
-    return str(number) if isinstance(number, int) else repr(number)
+def _decimal(number: Value | None) -> str:
+    return "*" if number is None else repr(number)

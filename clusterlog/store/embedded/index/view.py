@@ -64,17 +64,24 @@ class View:
                 index, last = self._inspect()
         except ViewBroken:
             with mended():
-                self._reset()
+                self._rebuild()
                 index, last = self._inspect()
         with mended():
-            try:
-                self._writer = index.writer(schema.WRITER_HEAP, num_threads=1)
-            except ValueError as error:
-                if "lock" in str(error).lower():
-                    raise StoreUnavailable(f"another process writes to {self._path}: stop it first") from None
-                raise
-        if self._feed(last):
-            self.commit()
+            self._writer = self._lock(index)
+        try:
+            if self._feed(last):
+                self.commit()
+        except ViewBroken:
+            self.abandon()
+            raise
+
+    def _lock(self, index: tantivy.Index) -> tantivy.IndexWriter:
+        try:
+            return index.writer(schema.WRITER_HEAP, num_threads=1)
+        except ValueError as error:
+            if "lock" in str(error).lower():
+                raise StoreUnavailable(f"another process writes to {self._path}: stop it first") from None
+            raise
 
     def _inspect(self) -> tuple[tantivy.Index, int]:
         """The index and the number of its last event, -1 if it is empty. Raises ``ValueError`` for a foreign one."""
@@ -84,32 +91,53 @@ class View:
             raise ValueError("the index does not hold what the frames hold")
         return index, last
 
-    def _reset(self) -> None:
-        self._writer = None
+    def _rebuild(self) -> None:
+        """The index again from the frames, beside the old one: until it takes its place readers search the frames."""
+        beside = self._live.directory / f".{partition.INDEX}.new"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(0o700)
+        writer = self._writer = self._lock(schema.open_index(beside, create=True))
+        try:
+            self._feed(-1)
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            self.abandon()
+        _restrict(beside)
         shutil.rmtree(self._path, ignore_errors=True)
-        self._path.mkdir(0o700, exist_ok=True)
-        schema.open_index(self._path, create=True)
+        os.rename(beside, self._path)
         sync_directory(self._live.directory)
 
     def _feed(self, last: int) -> int:
+        """Feed what is numbered above ``last``. Of a damaged frame it is known that there were events, and when."""
         fed = 0
-        for frame, bodies in self._live.read_after(last):
-            skipped = max(0, last + 1 - frame.first_seq)
-            first, bodies = frame.first_seq + skipped, bodies[skipped:]
-            documents, times = [], []
-            for seq, body in enumerate(bodies, first):
-                event = document.parse(body)
-                own = document.own_time(event)
-                times.append(document.placed(event, frame.arrival) // 1_000)
-                id = document.id_of(event) or ""
-                documents.append(
-                    self.indexer.document(
-                        event, id, seq, times[-1], own_time=own is not None and own <= frame.arrival + document.AHEAD
-                    )
-                )
-            self.add(documents, bodies, first, times)
-            fed += len(documents)
+        for entry, arrival, bodies in self._live.read_after(last):
+            first = max(entry.first_seq, last + 1)
+            if bodies is None:
+                lost = range(first, entry.first_seq + entry.count)
+                self._feed_documents([minimal("", seq, entry.min_us) for seq in lost])
+            else:
+                self._feed_events(first, bodies[first - entry.first_seq :], arrival)
+            fed += entry.first_seq + entry.count - first
         return fed
+
+    def _feed_events(self, first_seq: int, bodies: Sequence[bytes], arrival: int) -> None:
+        documents, times = [], []
+        for seq, body in enumerate(bodies, first_seq):
+            event = document.parse(body)
+            own = document.own_time(event)
+            believed = own is not None and own <= arrival + document.AHEAD
+            times.append(document.placed(event, arrival) // 1_000)
+            id = document.id_of(event) or ""
+            documents.append(self.indexer.document(event, id, seq, times[-1], own_time=believed))
+        self.add(documents, bodies, first_seq, times)
+
+    def _feed_documents(self, documents: Sequence[str]) -> None:
+        if self._writer is None:
+            raise ViewBroken("closed")
+        with mended():
+            for each in documents:
+                self._writer.add_json(each)
 
     def add(self, documents: Sequence[str], bodies: Sequence[bytes], first_seq: int, times_us: Sequence[int]) -> None:
         """Feed index documents; where tantivy refuses one, a minimal one stands in. Raises ``ViewBroken``."""

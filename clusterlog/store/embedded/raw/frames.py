@@ -202,10 +202,15 @@ def train(samples: Sequence[bytes]) -> bytes | None:
 
 
 def compressor(dictionary: bytes | None) -> zstandard.ZstdCompressor:
-    """What writes frames; with a dictionary small frames are nearly as dense as large ones."""
+    """What writes frames; with a dictionary small frames are nearly as dense as large ones.
+
+    zstd's own checksum is over the events themselves: it tells when the dictionary is not the one they were written
+    with.
+    """
     if dictionary is None:
-        return zstandard.ZstdCompressor(level=LEVEL)
-    return zstandard.ZstdCompressor(level=LEVEL, dict_data=zstandard.ZstdCompressionDict(dictionary))
+        return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+    known = zstandard.ZstdCompressionDict(dictionary)
+    return zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_checksum=True)
 
 
 def decompressor(dictionary: bytes | None) -> zstandard.ZstdDecompressor:

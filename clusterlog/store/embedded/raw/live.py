@@ -1,7 +1,8 @@
 """The partition that is written to: its frames, their table and their ids, kept whole through any crash.
 
 Order of one append: frames, fdatasync (from here on the events are stored), ids, table. What stands in the table is
-therefore in the frames, and whatever a crash left out of the two side files is read again from the frames' headers.
+therefore in the frames, and whatever a crash left out of the two side files is read again from the frames. Events are
+numbered from 0 in every partition.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-
-import zstandard
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store import document
@@ -36,18 +36,18 @@ class LivePartition:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.holes: list[Hole] = []
         self.next_seq = 0
         self.events = 0
         self.bytes = 0
         self.min_us, self.max_us = 2**63 - 1, -(2**63)
         self._raw = self._table = self._ids = -1
         self._entries = self._id_records = 0
+        self._is_torn = False
         self.dictionary: bytes | None = None
         self._compressor = frames.compressor(None)
 
     @classmethod
-    def create(cls, store: Path, name: str, next_seq: int, dictionary: bytes | None) -> LivePartition:
+    def create(cls, store: Path, name: str, dictionary: bytes | None) -> LivePartition:
         """A new partition, visible only when it is whole. Raises OSError."""
         hidden = store / partition.PARTS / f".{name}.new"
         if hidden.exists():
@@ -61,9 +61,7 @@ class LivePartition:
         directory = store / partition.PARTS / name
         os.rename(hidden, directory)
         sync_directory(directory.parent)
-        live = cls.recover(directory)
-        live.next_seq = max(live.next_seq, next_seq)
-        return live
+        return cls.recover(directory)
 
     @classmethod
     def recover(cls, directory: Path) -> LivePartition:
@@ -118,13 +116,11 @@ class LivePartition:
         """Note the frames that no side file knows, and cut what stands behind the last whole one."""
         decompressor = frames.decompressor(self.dictionary)
         for found in frames.scan(self._raw, self.bytes, raw_bytes):
-            if isinstance(found, Hole):
-                self.holes.append(found)
-                continue
+            if isinstance(found, Hole) or found.first_seq < self.next_seq:
+                continue  # seen again by ``check``, and by whoever misses a sequence
             try:
                 _, bodies = frames.read_frame(self._raw, found.offset, found.length, decompressor)
             except frames.FrameDamaged:
-                self.holes.append(Hole(found.offset, found.length))
                 continue
             self._note([found], ranges_of(_places(bodies)))
         if self.bytes < raw_bytes:
@@ -162,22 +158,25 @@ class LivePartition:
         written, data = self._frames(bodies, times_us, arrival)
         ids = ranges_of(places)
         try:
+            self._take_back()
+            self._is_torn = True
             write_at(self._raw, data, self.bytes)
             os.fdatasync(self._raw)
             self._note(written, ids)
+            self._is_torn = False
         except OSError as error:
-            self._take_back()
+            with suppress(OSError):
+                self._take_back()
             raise StoreUnavailable(f"cannot write {self.directory / partition.RAW}: {error.strerror}") from error
         return ids
 
     def _take_back(self) -> None:
-        """Remove what an append that failed left behind; the next recovery would do it as well."""
-        for fd, length in (
-            (self._raw, self.bytes),
-            (self._ids, self._id_records * RECORD_BYTES),
-            (self._table, self._entries * ENTRY_BYTES),
-        ):
-            os.ftruncate(fd, length)
+        """Remove what an append that failed left behind; nothing is appended before that has been done."""
+        if self._is_torn:
+            os.ftruncate(self._raw, self.bytes)
+            os.ftruncate(self._ids, self._id_records * RECORD_BYTES)
+            os.ftruncate(self._table, self._entries * ENTRY_BYTES)
+            self._is_torn = False
 
     def _frames(self, bodies: Sequence[bytes], times_us: Sequence[int], arrival: int) -> tuple[list[Frame], bytes]:
         written: list[Frame] = []
@@ -220,17 +219,18 @@ class LivePartition:
         table.reload(self.directory / partition.TABLE)
         return table
 
-    def read_after(self, seq: int) -> Iterator[tuple[Frame, list[bytes]]]:
-        """The frames with events numbered above ``seq``, read back; damaged ones are left out."""
-        table = FrameTable()
-        table.reload(self.directory / partition.TABLE)
-        decompressor: zstandard.ZstdDecompressor = frames.decompressor(self.dictionary)
+    def read_after(self, seq: int) -> Iterator[tuple[Entry, int, list[bytes] | None]]:
+        """The frames with events numbered above ``seq``: entry, arrival and events; ``None`` where it is damaged."""
+        table = self._read_table()
+        decompressor = frames.decompressor(self.dictionary)
         for at in range(table.after(seq), len(table)):
             entry = table[at]
             try:
-                yield frames.read_frame(self._raw, entry.offset, entry.length, decompressor)
+                frame, bodies = frames.read_frame(self._raw, entry.offset, entry.length, decompressor)
             except frames.FrameDamaged:
-                continue
+                yield entry, 0, None
+            else:
+                yield entry, frame.arrival, bodies
 
     def finish(self, index: int) -> None:
         """Write down what the partition holds, its ids joined: nothing more will come. ``index``: its layout."""
@@ -243,7 +243,7 @@ class LivePartition:
             partition.FORMAT,
             index,
             self.events,
-            self.next_seq,
+            self._entries,
             self.bytes,
             self.min_us,
             self.max_us,

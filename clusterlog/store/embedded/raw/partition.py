@@ -116,12 +116,12 @@ class FrameTable:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a finished partition holds; ``next_seq`` is the number after its last event, ``ids`` counts id records."""
+    """What a finished partition holds; ``frames`` and ``ids`` count the records of the two side files."""
 
     format: str
     index: int
     events: int
-    next_seq: int
+    frames: int
     raw_bytes: int
     min_us: int
     max_us: int
@@ -134,6 +134,14 @@ class Summary:
             return cls(**json.loads((directory / SUMMARY).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def describes(self, directory: Path) -> bool:
+        """Whether the files are still those that were finished, by their sizes."""
+        sizes = ((RAW, self.raw_bytes), (TABLE, self.frames * ENTRY_BYTES))
+        try:
+            return self.format == FORMAT and all((directory / name).stat().st_size == size for name, size in sizes)
+        except OSError:
+            return False
 
     def write(self, directory: Path) -> None:
         """Put it there durably."""
