@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import socket
 import time
 import warnings
 from collections import Counter
@@ -16,11 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusterlog.context import crossing, ids, request
-from clusterlog.encode.ecs import Encoder, Origin
-from clusterlog.encode.identity import IdentityHash
+from clusterlog.encode.ecs import Encoder
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
-from clusterlog.record.redact import Redactor
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
 from clusterlog.settings import Settings, load
@@ -37,13 +34,7 @@ class SpoolRoad:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        home = settings.home_path
-        self.encoder = Encoder(
-            Origin(settings.service, settings.node, settings.environment, socket.gethostname()),
-            redactor=Redactor(settings.redact),
-            metrics=frozenset(settings.metrics),
-            identity_hash=IdentityHash(settings.user_key or home / "user.key"),
-        )
+        self.encoder = Encoder.of(settings)
         self.writer = _writer(settings, self.encoder)
         self._append = self.writer.append
 
@@ -247,7 +238,7 @@ def stop() -> None:
 
 
 def flush(timeout: float = 1.0) -> bool:
-    """fdatasync this process's events; False if that failed. ``timeout`` (seconds) bounds only the wait for the lock."""
+    """fdatasync this process's events; False if that failed. ``timeout`` in seconds bounds the wait for the lock."""
     return _road is None or _road.writer.flush(timeout)
 
 

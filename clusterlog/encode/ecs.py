@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from typing import Any
 
 from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps, loads
+from clusterlog.encode.identity import IdentityHash
 from clusterlog.encode.limits import Limits
 from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, keep_ids, measured, merge
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.failure import describe
 from clusterlog.record.redact import Redactor
+from clusterlog.settings import Settings
 
 ECS_VERSION = "9.1.0"
 APP = "clusterlog.app"
@@ -81,6 +84,16 @@ class Encoder:
         self._innocent_names: set[str] = set()
         self._innocent_texts: set[str] = set()
         self._nobody = Rendered({}, {}, metrics, maker=self)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Encoder:
+        """The encoder that settings ask for."""
+        return cls(
+            Origin(settings.service, settings.node, settings.environment, socket.gethostname()),
+            redactor=Redactor(settings.redact),
+            metrics=frozenset(settings.metrics),
+            identity_hash=IdentityHash(settings.user_key or settings.home_path / "user.key"),
+        )
 
     def head(self, instance: str) -> Callable[[int, int], bytes]:
         """The numbering part for one instance: time stamp, process, ``event.id`` and ``event.sequence``."""
