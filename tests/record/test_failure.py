@@ -166,9 +166,16 @@ def _down(n):
 
 @pytest.mark.parametrize("depth", [*range(8), 50, 200])
 def test_repeated_lines_are_folded_as_the_standard_library_folds_them(depth):
-    for call in (_down, _even):
-        exc = caught(call, depth * 2)
+    for call, levels in ((_down, depth), (_even, depth * 2)):
+        exc = caught(call, levels)
         assert describe(exc).stack_trace == standard(exc)
+
+
+def test_functions_that_take_turns_on_one_line_are_not_folded(tmp_path):
+    made = module("turns", "f = lambda n: [f(n - 1) for _ in [0]] if n else 1 / 0\n", tmp_path)
+    exc = caught(made.f, 10)
+    assert "repeated" not in standard(exc)
+    assert describe(exc).stack_trace == standard(exc)
 
 
 def test_a_recursion_without_end_is_drawn_alike():
@@ -716,6 +723,8 @@ def test_a_fault_keeps_its_fingerprint_wherever_and_whenever_it_occurs(tmp_path)
     # Python 3.12 draws no frame for a comprehension.
     inlined = SHOP.replace("return [self.price(row, fail) for row in rows]", "return self.price(rows[0], fail)")
     assert fingerprint(tmp_path / "new", source=inlined) == first
+    bodies = [caught(module, "body", body, tmp_path) for body in ("[1 / y for y in [0]]", "1 / 0")]
+    assert describe(bodies[0]).fingerprint == describe(bodies[1]).fingerprint
 
 
 def test_another_type_another_way_or_another_module_is_another_fault(tmp_path):
