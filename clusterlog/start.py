@@ -137,7 +137,7 @@ def dict_config(
     arguments.pop("level", None)  # to a handler it is a level of its own
     ours = _configured_handler(config, arguments)
     alone = [each for name, each in loggers.items() if each.get("propagate") is False and not name.endswith(".access")]
-    for logger in (root, *(each for each in alone if each is not root)):
+    for logger in (root, *alone):
         logger["handlers"] = [*(name for name in logger.get("handlers") or () if name != ours), ours]
     return config
 
