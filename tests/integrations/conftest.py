@@ -60,7 +60,7 @@ def read(home: Path) -> Events:
     return found
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
     """Ask again and again until the answer is true, and give it."""
     end = time.monotonic() + PATIENCE
     while True:
@@ -107,7 +107,7 @@ class Served:
             self.process = subprocess.Popen(
                 [sys.executable, *command], cwd=directory, env=environ, stdout=out, stderr=err, start_new_session=True
             )
-        until(self._listens, f"{command} listens")
+        wait_until(self._listens, f"{command} listens")
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, self.err.read_text()
@@ -158,6 +158,12 @@ class Served:
             raise
 
 
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Waits for a condition, and gives what it gave."""
+    return wait_until
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as found:
@@ -165,7 +171,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def uvicorn(application: str, *options: str) -> Callable[[Path], Served]:
+def uvicorn(application: str, *options: str) -> Callable[..., Served]:
     """How to start uvicorn with an application of ``served``."""
 
     def begin(directory: Path, **environ: str) -> Served:
@@ -175,7 +181,7 @@ def uvicorn(application: str, *options: str) -> Callable[[Path], Served]:
     return begin
 
 
-def gunicorn(application: str, *options: str) -> Callable[[Path], Served]:
+def gunicorn(application: str, *options: str) -> Callable[..., Served]:
     """How to start gunicorn with an application of ``served`` and an access log."""
 
     def begin(directory: Path, **environ: str) -> Served:
@@ -186,10 +192,20 @@ def gunicorn(application: str, *options: str) -> Callable[[Path], Served]:
     return begin
 
 
+def program(module: str, *options: str) -> Callable[..., Served]:
+    """How to start a module of ``served`` that has a server of its own; its first argument is the port."""
+
+    def begin(directory: Path, **environ: str) -> Served:
+        port = free_port()
+        return Served(directory, ["-m", module, str(port), *options], port, **environ)
+
+    return begin
+
+
 @pytest.fixture(scope="session")
 def servers() -> Any:
     """The functions that say how to start a server, by its name."""
-    return {"uvicorn": uvicorn, "gunicorn": gunicorn}
+    return {"uvicorn": uvicorn, "gunicorn": gunicorn, "program": program}
 
 
 @pytest.fixture

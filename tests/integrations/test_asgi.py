@@ -422,15 +422,25 @@ class TestWebSocket:
         assert (status, closed) == (101, {"close_code": code})
         assert event["event"]["outcome"] == outcome
 
-    def test_one_that_is_left_open_is_closed_by_the_server_with_1000(self, started):
+    def test_one_that_is_left_open_is_the_servers_to_close_and_no_code_is_known(self, started):
         Server(sending(ACCEPT), websocket())
-        assert self.told(started)[1:] == (101, {"close_code": 1000})
+        event, *found = self.told(started)
+        assert found == [101, None]
+        assert event["event"]["outcome"] == "success"
 
-    def test_an_exception_closes_it_with_1011(self, started):
+    def test_a_server_that_raises_when_the_client_has_gone_is_understood(self, started):
+        server = Server(sending(ACCEPT, {"type": "websocket.send", "text": "x"}), websocket(), fails="websocket.send")
+        assert isinstance(server.raised, OSError)
+        event, *found = self.told(started)
+        assert found == [101, {"close_code": 1006}]
+        assert event["event"]["reason"] == "client disconnected"
+        assert "error" not in event
+
+    def test_an_exception_is_told_with_it(self, started):
         server = Server(sending(ACCEPT, then=LookupError("in the middle")), websocket())
         assert isinstance(server.raised, LookupError)
         event, status, closed = self.told(started)
-        assert (status, closed) == (101, {"close_code": 1011})
+        assert (status, closed) == (101, None)
         assert event["error"]["message"] == "in the middle"
         assert event["event"]["outcome"] == "failure"
 

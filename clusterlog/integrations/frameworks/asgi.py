@@ -185,8 +185,8 @@ class HttpExchange:
     async def raised(self, error: Exception) -> None:
         """The application gave up. Where nothing was sent, the 500 is ours, for the server's own has no id."""
         if not self.started and not self._client_left():
-            self.access.failure = error
-            await self._answer(500)
+            # Whole for the client, by its length, but not ended: a server that saw the end might not log the exception.
+            await self._answer(500, ended=False)
         if not self.complete:
             if not self._client_left() or not isinstance(error, OSError):
                 self.access.failure = error
@@ -198,7 +198,7 @@ class HttpExchange:
             return
         if not self.started and not self._client_left():
             self.access.reason = "no response"
-            await self._answer(500)
+            await self._answer(500, ended=True)
         if not self.complete:
             self._end("response incomplete")
 
@@ -207,7 +207,7 @@ class HttpExchange:
         if not self.complete:
             self._end("cancelled")
 
-    async def _answer(self, status: int) -> None:
+    async def _answer(self, status: int, *, ended: bool) -> None:
         body = _NEVER_SENT[status]
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -216,7 +216,7 @@ class HttpExchange:
         ]
         try:
             await self.send({"type": "http.response.start", "status": status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body})
+            await self.send({"type": "http.response.body", "body": body, "more_body": not ended})
         except Exception:  # the server takes nothing any more; the event is told all the same
             return
 
@@ -304,29 +304,23 @@ class WebSocketExchange:
             self.access.ended_ns = perf_counter_ns()
 
     async def raised(self, error: Exception) -> None:
-        """The application gave up: the server closes with 1011, or answers the handshake with 500."""
-        self.access.failure = error
-        await self._gave_up("")
+        """The application gave up. How the server ends an open connection then is its own affair, and not known."""
+        if not isinstance(error, OSError) or self.access.close_code != _ABNORMAL:
+            self.access.failure = error
+        await self._finish("")
 
     async def returned(self) -> None:
-        """The application is done; where it has not closed, the server does."""
-        if not self.access.status:
-            await self._gave_up("no response")
-            return
-        if self._accepted:
-            self._closed(1000)
-        self._tell()
+        """The application is done."""
+        await self._finish("" if self.access.status else "no response")
 
     def abandoned(self) -> None:
         """The application was cancelled, or the process is ending."""
         self.access.reason = self.access.reason or "cancelled"
         self._tell()
 
-    async def _gave_up(self, reason: str) -> None:
+    async def _finish(self, reason: str) -> None:
         access = self.access
-        if self._accepted:
-            self._closed(1011)
-        elif not access.status and not access.reason:
+        if not access.status and not access.reason:
             access.reason = reason
             try:
                 await self._refuse(500, None)
