@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -116,25 +118,34 @@ def kept_demo() -> Callable[[Path], Any]:
 
 @pytest.fixture(scope="session")
 def killing_demo() -> Callable[..., tuple[dict[str, Any], int]]:
-    """Run a demo whose shipper is killed ``kills`` times; what it says of itself, and how often that was done."""
+    """Run a demo whose shipper is killed ``kills`` times, at most ``apart`` seconds from one time to the next.
 
-    def run(home: Path, requests: int, kills: int, **environ: str) -> tuple[dict[str, Any], int]:
+    Gives what the demo says of itself, and how often that was done.
+    """
+
+    def run(home: Path, requests: int, kills: int, apart: float, **environ: str) -> tuple[dict[str, Any], int]:
+        chance = random.Random(7)
+        due = 0.0
         command = [*DEMO, "--requests", str(requests), "--json", "--home", str(home)]
         killed: set[int] = set()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environ}) as demo:
+        said = home.with_suffix(".json")
+        with (
+            open(said, "wb") as out,  # what it says is more than a pipe holds that nobody reads meanwhile
+            subprocess.Popen(command, stdout=out, env={**os.environ, **environ}) as demo,
+        ):
             while demo.poll() is None:
                 holder = HomeLock.holder(home)
-                if 0 < holder != demo.pid and len(killed) < kills and holder not in killed:
-                    os.kill(holder, 9)
+                mine = 0 < holder != demo.pid and holder not in killed
+                if mine and len(killed) < kills and time.monotonic() > due:
+                    os.kill(holder, signal.SIGKILL)
                     killed.add(holder)
+                    due = time.monotonic() + chance.uniform(0, apart)
                 try:
                     demo.wait(0.005)
                 except subprocess.TimeoutExpired:
                     continue
-            assert demo.stdout is not None
-            said = demo.stdout.read()
-            assert demo.returncode == 0, said
-            return json.loads(said), len(killed)
+        assert demo.returncode == 0
+        return json.loads(said.read_bytes()), len(killed)
 
     return run
 

@@ -140,7 +140,7 @@ def test_the_home_tells_every_command_where_its_store_and_key_are(told):
 @pytest.fixture(scope="module")
 def second(told, killing_demo):
     """A second run on the same home, with its loggers at DEBUG, whose shipper is killed three times."""
-    document, killed = killing_demo(Path(told["home"]), 12, 3, CLUSTERLOG_DEBUG=",".join(LOGGERS))
+    document, killed = killing_demo(Path(told["home"]), 12, 3, 0.4, CLUSTERLOG_DEBUG=",".join(LOGGERS))
     assert killed == 3
     return document
 
@@ -160,7 +160,7 @@ def test_each_logger_of_the_services_has_more_to_say_at_debug(second, events_of,
 def test_three_hundred_requests_whose_shipper_is_killed_ten_times_leave_exactly_what_they_were_counted_to(
     tmp_path, killing_demo, deviations
 ):
-    document, killed = killing_demo(tmp_path / "home", 300, 10)
+    document, killed = killing_demo(tmp_path / "home", 300, 10, 1.5)
     assert killed == 10
     assert len(document["requests"]) == 300
     assert not deviations(document)

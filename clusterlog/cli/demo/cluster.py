@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,14 +100,13 @@ class Cluster:
 
     def _await(self, tell: Callable[[int, int], None]) -> None:
         wanted = Counter({node.name: node.workers for node in NODES})
-        waited = 0.0
+        deadline = time.monotonic() + START_S
         while missing := wanted - self.reports.present():
             tell(wanted.total() - missing.total(), wanted.total())
             self.watch()
-            if waited > START_S:
+            if time.monotonic() > deadline:
                 raise NodeUnavailable(f"{', '.join(missing)} did not start within {START_S:.0f} s")
             self.reports.wait(0.1)
-            waited += 0.1
 
     def watch(self) -> None:
         """Raises NodeUnavailable if a node has ended."""

@@ -14,7 +14,7 @@ from starlette.routing import Route
 import clusterlog
 from clusterlog.cli.demo.services.hop import TICKET, Hop, surroundings
 
-PATIENCE_S = 1.2
+PATIENCE_S = 1.5
 """How long the bank may take. It answers at once, or never."""
 
 clusterlog.start("payments")
