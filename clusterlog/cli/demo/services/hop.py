@@ -43,9 +43,11 @@ class Surroundings:
 
 def surroundings() -> Surroundings:
     """Read the surroundings of this process, tie its life to that of its parent, and report that it is there."""
-    found = Surroundings(json.loads(os.environ.get(SURROUNDINGS, "{}")))
-    leash(os.getppid())
-    found.say(pid=os.getpid())
+    told = os.environ.get(SURROUNDINGS)
+    found = Surroundings(json.loads(told or "{}"))
+    if told:
+        leash(os.getppid())  # a worker's: what its server was put on is lost in a fork
+        found.say(pid=os.getpid())
     return found
 
 
