@@ -139,7 +139,7 @@ def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
         shipper, sink = _shipper(settings)
         if not until_eof:
             paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
-        shipper.run(stop, _Teller(settings, sink).tell)
+        shipper.run(stop, Teller(settings, sink).tell)
     return shipper.report, sink
 
 
@@ -177,7 +177,7 @@ class Asked(threading.Event):
         return self._asked
 
 
-class _Teller:
+class Teller:
     """Says when the sink stops answering and when it answers again, and publishes it for ``clusterlog status``."""
 
     def __init__(self, settings: Settings, sink: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -188,6 +188,7 @@ class _Teller:
         self._due = 0.0
 
     def tell(self, shipper: Shipper) -> None:
+        """What has changed since the last time."""
         from clusterlog.ship.status import publish
 
         changed = shipper.error != self._error

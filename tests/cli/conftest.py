@@ -43,8 +43,8 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What processes get: this package, and leave to keep what they compile."""
-    known = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """What processes get: this package, and none of the switches of whoever runs the tests."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**known, "PYTHONPATH": str(ROOT), **more}
 
 

@@ -135,6 +135,15 @@ def test_a_closed_pipe_ends_silently_with_141(process, home):
     assert (started.returncode, err) == (141, b"")
 
 
+def test_a_pipe_that_nobody_ever_read_ends_silently_with_141_as_well(process):
+    reader, writer = os.pipe()
+    os.close(reader)
+    started = process("--version", stdout=writer)
+    os.close(writer)
+    _, err = started.communicate(timeout=30)
+    assert (started.returncode, err) == (141, b"")
+
+
 def test_the_module_is_the_command(process):
     out, _ = process("--version").communicate(timeout=30)
     assert out.startswith(b"clusterlog ")

@@ -74,6 +74,9 @@ def test_nothing_found_is_1_and_silence(run, shop, form):
 
 
 def test_documents_come_byte_for_byte_as_they_were_written(run, shop):
+    speaker = shop.speaker()
+    speaker.say("\u202e\x7f\x9b ü 日本")
+    speaker.end()
     written = run("spool", "cat", "--json").lines
     found = run("search", "--ndjson", "--limit", "0").lines
     assert sorted(found) == sorted(written)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusterlog.cli.line import Columns, caret, columns, escaped, escaped_json, padded, short
@@ -18,12 +19,11 @@ OBEYED = {"Cc", "Cs", "Zl", "Zp"}
 BIDI = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
 
 
-@given(ANYTHING)
-def test_nothing_a_terminal_obeys_and_no_mark_of_direction_is_left(text):
-    for character in escaped(text):
-        assert unicodedata.category(character) not in OBEYED
-        assert unicodedata.bidirectional(character) not in BIDI
-        assert character not in "\u200e\u200f\u061c\u200b\ufeff"
+def test_nothing_a_terminal_obeys_and_no_mark_of_direction_is_left_of_all_of_unicode():
+    left = set(escaped("".join(map(chr, range(sys.maxunicode + 1)))))
+    assert not {each for each in left if unicodedata.category(each) in OBEYED}
+    assert not {each for each in left if unicodedata.bidirectional(each) in BIDI}
+    assert left.isdisjoint("\u200e\u200f\u061c\u200b\ufeff\U000e0041")
 
 
 @given(ANYTHING)
@@ -47,6 +47,8 @@ def test_the_joiners_of_persian_and_of_emoji_stay():
 @given(
     st.recursive(st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
 )
+@example("\x7f")
+@example("\x9b\u202e\U000e0041")
 def test_a_json_document_means_the_same_when_it_is_escaped_for_a_terminal(value):
     raw = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     shown = escaped_json(raw.encode())

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from clusterlog.cli import paint
-from clusterlog.cli.ship import Asked, deliver
+from clusterlog.cli.ship import Asked, Teller, deliver
 from clusterlog.settings import load
 from clusterlog.ship.homelock import HomeLock
 
@@ -160,6 +161,27 @@ def test_trouble_with_the_sink_is_said_once_and_its_end_as_well(process, said, u
     told = [line for line in err.decode().splitlines() if line.startswith("not delivered: ")]
     assert len(told) == 1
     assert told[0].endswith("; events wait in the spool")
+
+
+def test_what_the_sink_says_is_told_when_it_changes_and_published_now_and_then(said, capsys):
+    now = [0.0]
+    teller = Teller(load({"home": str(said)}), "the sink", monotonic=lambda: now[0])
+    (said.path / "run").mkdir()
+    shipper = SimpleNamespace(error="")
+
+    def told(error, after):
+        shipper.error, now[0] = error, now[0] + after
+        (said.path / "run" / "status.json").unlink(missing_ok=True)
+        teller.tell(shipper)
+        published = _published(said)
+        return capsys.readouterr().err, published and published["error"]
+
+    assert told("", 0) == ("", "")
+    assert told("", 1) == ("", None)
+    assert told("away", 1) == ("not delivered: away; events wait in the spool\n", "away")
+    assert told("away", 1) == ("", None)
+    assert told("away", 5) == ("", "away")
+    assert told("", 0) == ("the sink takes events again\n", "")
 
 
 def test_a_handler_may_ask_at_any_moment_and_the_second_signal_is_deadly(monkeypatch):

@@ -15,7 +15,7 @@ HOSTILE = "\x1b[31mred\x07 \u202eevil\u2028 <b>&\x00\r\n\x9b2J"
 def said(home):
     """Two processes: one lives, one has said good-bye."""
     alive = home.speaker()
-    alive.say("order placed", request="a" * 32, order=7)
+    alive.say("order placed \u202e\x7f", request="a" * 32, order=7)
     alive.say("stock low", "warning")
     ended = home.speaker("orders", "orders-1")
     ended.say("picked")
