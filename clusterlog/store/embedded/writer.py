@@ -243,7 +243,8 @@ def _day(arrival: int) -> str:
 
 def _take_lock(store: Path) -> int:
     try:
-        (store / partition.PARTS).mkdir(0o700, parents=True, exist_ok=True)
+        for directory in (store, store / partition.PARTS):
+            directory.mkdir(0o700, parents=True, exist_ok=True)
         lock = liveness.hold(store / LOCK)
     except OSError as error:
         raise StoreUnavailable(f"cannot open the store {store}: {error.strerror}") from error
