@@ -18,9 +18,10 @@ from typing import Any
 
 from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps, loads
+from clusterlog.encode.facts import legal
 from clusterlog.encode.identity import IdentityHash
 from clusterlog.encode.limits import Limits
-from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, keep_ids, measured, merge
+from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, measured, merge
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.failure import describe
 from clusterlog.record.redact import Redactor
@@ -315,8 +316,7 @@ class Encoder:
         """An access, call or span event without its head; ``body`` is merged over the context's ids. Never raises."""
         try:
             rendered = self._context() if scope is None else self._rendered(scope)
-            told = self._sanitizer.tree(body)
-            keep_ids(told, body)
+            told = legal(body, self._sanitizer)
             event = {"kind": "event", "dataset": dataset, **told.pop("event", {})}
             log = {"level": level_name(level), "logger": self._sanitizer.text(logger, NAME_LIMIT)}
             rest: Tree = {"log": log, **self._origin, "message": self._sanitizer.message(message)}

@@ -9,9 +9,6 @@ from clusterlog.encode.compact import dumps
 
 Tree = dict[str, Any]
 
-_IDS = (("span", "id"), ("trace", "id"), ("clusterlog", "parent", "span_id"), ("clusterlog", "client", "trace_id"))
-_HEX = frozenset("0123456789abcdef")
-
 
 class Rendered:
     """A scope, perhaps with a logger's own fields, as fragments. Never changed once it is made.
@@ -115,22 +112,6 @@ def merge(into: Tree, more: Mapping[str, Any]) -> Tree:
         else:
             into[name] = value
     return into
-
-
-def keep_ids(told: Tree, body: Mapping[str, Any]) -> None:
-    """Put ids of the trace back into what the sanitizer made of ``body``.
-
-    A span's sixteen hex digits are all decimal once in two thousand, and of those each tenth passes for a card number.
-    """
-    for *way, name in _IDS:
-        given: Any = body
-        into: Any = told
-        for step in way:
-            given = given.get(step) if type(given) is dict else None
-            into = into.get(step) if type(into) is dict else None
-        id = given.get(name) if type(given) is dict else None
-        if type(id) is str and len(id) in (16, 32) and _HEX.issuperset(id) and type(into) is dict:
-            into[name] = id
 
 
 def after_comma(members: Mapping[str, Any]) -> bytes:
