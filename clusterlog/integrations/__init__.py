@@ -33,6 +33,7 @@ _LIBRARIES = {
     "flask": ("frameworks.flask", "put_around_all"),
     "uvicorn": ("servers.uvicorn", "put_into_all"),
     "gunicorn": ("servers.gunicorn", "put_into_all"),
+    "structlog": ("loggers.structlog", "put_into_all"),
     "threads": ("threads", "put_into_all"),
 }
 """Name of a library; our module and its function for all that the library makes."""

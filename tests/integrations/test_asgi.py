@@ -444,6 +444,13 @@ class TestWebSocket:
         assert event["error"]["message"] == "in the middle"
         assert event["event"]["outcome"] == "failure"
 
+    def test_its_duration_ends_with_its_closing(self, started, monkeypatch):
+        clock = iter([100, 10_000])
+        monkeypatch.setattr("clusterlog.integrations.access.perf_counter_ns", lambda: next(clock))
+        monkeypatch.setattr("clusterlog.integrations.frameworks.asgi.perf_counter_ns", lambda: 500)
+        Server(sending(ACCEPT, CLOSE), websocket())
+        assert self.told(started)[0]["event"]["duration"] == 400
+
     def test_a_refusal_is_a_403_with_the_id_where_the_server_can_send_one(self, started):
         server = Server(sending(CLOSE), websocket())
         assert [m["type"] for m in server.sent] == ["websocket.http.response.start", "websocket.http.response.body"]

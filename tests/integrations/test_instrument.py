@@ -74,7 +74,7 @@ def test_frameworks_and_clients_stay_the_objects_they_are():
 
 
 @pytest.mark.parametrize(
-    "name", ["httpx", "requests", "urllib3", "starlette", "fastapi", "flask", "uvicorn", "threads"]
+    "name", ["httpx", "requests", "urllib3", "starlette", "fastapi", "flask", "uvicorn", "structlog", "threads"]
 )
 def test_a_library_is_instrumented_once_and_can_be_again_after_its_removal(name):
     done = clusterlog.instrument(name)
