@@ -30,7 +30,7 @@ class HomeLock:
             raise SettingError(refusal)
         path = home / "run" / "ship.lock"
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            filesystem.make_private(path.parent)
             fd = liveness.hold(path)
         except PermissionError as error:
             raise NotAllowed(
@@ -38,6 +38,8 @@ class HomeLock:
             ) from None
         except (NotADirectoryError, FileExistsError):
             raise SettingError(f"{home} is not a directory: choose another --home") from None
+        except OSError as error:
+            raise SettingError(f"{home} cannot be a home: {error.strerror}; choose another --home") from None
         if fd < 0:
             raise HomeBusy(str(home), max(0, liveness.holder(path)))
         os.ftruncate(fd, 0)

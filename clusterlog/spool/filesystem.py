@@ -37,6 +37,17 @@ def unsuitable(home: Path) -> str:
     return ""
 
 
+def make_private(directory: Path) -> None:
+    """Make a directory of a home, and the home itself where it is not there yet, for their owner alone.
+
+    Raises OSError. What lies above the home is made as the umask says.
+    """
+    home = directory.parent
+    home.parent.mkdir(parents=True, exist_ok=True)
+    for each in (home, directory):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def kind_of(path: Path, mounts: str = "/proc/self/mountinfo") -> str:
     """The type of the file system that holds ``path`` (or would hold it), as the kernel names it; empty if unknown."""
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 from zlib import crc32
 
-from clusterlog.spool import liveness
+from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget, Ledger
 from clusterlog.spool.lane import FULL, Lane, reason_of
 from clusterlog.spool.segment import HEADER, HEADER_SIZE, MAGIC, MAX_PAYLOAD, STATE, VERSION
@@ -186,7 +186,7 @@ class Writer:
         return True
 
     def _open_instance(self) -> None:
-        self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        filesystem.make_private(self.spool)
         instance = self._new_instance()
         self._lock_fd = liveness.take(self.spool / f"{instance}.lock")
         self.instance = instance

@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,11 @@ def test_a_home_that_is_a_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "home").write_text("")
     with pytest.raises(SettingError, match="is not a directory"):
         HomeLock.take(tmp_path / "home")
+
+
+def test_a_home_where_nothing_can_be_made_is_refused_in_one_line():
+    with pytest.raises(SettingError, match="choose another --home"):
+        HomeLock.take(Path("/proc/nowhere"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")

@@ -52,7 +52,7 @@ class Spool:
 
 @pytest.fixture
 def spool(tmp_path):
-    made = Spool(tmp_path / "spool")
+    made = Spool(tmp_path / "home" / "spool")
     yield made
     for writer in made.opened:
         writer.close(time.time_ns())

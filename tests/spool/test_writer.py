@@ -54,7 +54,7 @@ def test_directories_are_private_and_files_are_private_whatever_the_umask(spool,
         say(spool.writer(), 1)
     finally:
         os.umask(before)
-    assert stat.S_IMODE(spool.path.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (spool.path, spool.path.parent)] == [0o700, 0o700]
     assert {stat.S_IMODE(path.stat().st_mode) for path in spool.path.iterdir()} == {0o600}
 
 
@@ -327,7 +327,7 @@ def test_a_directory_that_cannot_be_made_is_counted_and_tried_again(spool, say, 
     writer = spool.writer()
     now = time.time_ns()
     say(writer, 1, ns=now)
-    assert writer.ledger.total == {"spool_enotdir": 1}
+    assert writer.ledger.total == {"spool_eexist": 1}
     (tmp_path / "file").unlink()
     say(writer, 2, ns=now + 2_000_000_000)
     assert spool.said() == [2]
