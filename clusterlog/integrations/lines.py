@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -52,13 +53,12 @@ class _Hearing(RecordHandler):
 
 
 class ServerLines:
-    """The loggers ``<server>.access`` and ``<server>.error``, which is where uvicorn and gunicorn say everything."""
+    """The two loggers of a server: ``access`` says what it answers, ``general`` all the rest."""
 
-    def __init__(self, server: str) -> None:
-        self.server = server
-        self.access = logging.getLogger(f"{server}.access")
-        self.general = logging.getLogger(f"{server}.error")
-        self._names = frozenset((self.access.name, self.general.name))
+    def __init__(self, access: str, general: str) -> None:
+        self.access = logging.getLogger(access)
+        self.general = logging.getLogger(general)
+        self._names = frozenset((access, general))
         self._ear = _Hearing()
         self._left: list[tuple[logging.Logger, list[logging.Handler]]] = []
 
@@ -121,16 +121,43 @@ def _chain(logger: logging.Logger) -> list[logging.Logger]:
     return chain
 
 
+class _Development(ServerLines):
+    """Werkzeug's server, which says everything by one logger; its access lines are told by their form."""
+
+    def __init__(self) -> None:
+        super().__init__("werkzeug.access", "werkzeug")
+
+    def settle(self) -> None:
+        if _name_access_lines not in self.general.filters:
+            self.general.addFilter(_name_access_lines)
+        super().settle()
+
+    def leave(self) -> None:
+        self.general.removeFilter(_name_access_lines)
+        super().leave()
+
+
+def _name_access_lines(record: logging.LogRecord) -> bool:
+    if type(record.args) is tuple and len(record.args) == 3 and str(record.msg).rstrip().endswith('"%s" %s %s'):
+        record.name = "werkzeug.access"
+    return True
+
+
+_MAKERS: dict[str, Callable[[], ServerLines]] = {
+    "uvicorn": lambda: ServerLines("uvicorn.access", "uvicorn.error"),
+    "gunicorn": lambda: ServerLines("gunicorn.access", "gunicorn.error"),
+    "werkzeug": _Development,
+}
 _SERVERS: dict[str, ServerLines] = {}
 
 
 def settle() -> None:
     """See to the lines of the servers that this process has imported. Cheap when nothing has changed."""
-    for server in ("uvicorn", "gunicorn"):
+    for server, make in _MAKERS.items():
         if server in sys.modules:
             found = _SERVERS.get(server)
             if found is None:
-                found = _SERVERS[server] = ServerLines(server)
+                found = _SERVERS[server] = make()
             if not found.settled():
                 found.settle()
 

@@ -192,6 +192,17 @@ def gunicorn(application: str, *options: str) -> Callable[..., Served]:
     return begin
 
 
+def development(application: str, *options: str) -> Callable[..., Served]:
+    """How to start Flask's own development server with an application of ``served``."""
+
+    def begin(directory: Path, **environ: str) -> Served:
+        port = free_port()
+        command = ["-m", "flask", "--app", application, "run", "--port", str(port), *options]
+        return Served(directory, command, port, **environ)
+
+    return begin
+
+
 def program(module: str, *options: str) -> Callable[..., Served]:
     """How to start a module of ``served`` that has a server of its own; its first argument is the port."""
 
@@ -205,7 +216,7 @@ def program(module: str, *options: str) -> Callable[..., Served]:
 @pytest.fixture(scope="session")
 def servers() -> Any:
     """The functions that say how to start a server, by its name."""
-    return {"uvicorn": uvicorn, "gunicorn": gunicorn, "program": program}
+    return {"uvicorn": uvicorn, "gunicorn": gunicorn, "flask": development, "program": program}
 
 
 @pytest.fixture

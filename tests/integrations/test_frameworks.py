@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 
 import fastapi
 import flask
 import pytest
+import werkzeug._internal
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -220,6 +222,32 @@ class TestFastAPI:
         assert answer.headers["x-request-id"] == event["http"]["request"]["id"]
         assert event["message"] == f"{method} {path} {status}"
         assert event["clusterlog"].get("route") == route
+
+
+class TestConsole:
+    """Flask and Werkzeug give their loggers a console handler as long as nobody else is listening."""
+
+    def heard(self, monkeypatch, *handlers):
+        """Whether they find a handler when these are on the root logger."""
+        monkeypatch.setattr(logging.root, "handlers", list(handlers))
+        logger = logging.getLogger("console.of.nobody")
+        return flask.logging.has_level_handler(logger), werkzeug._internal._has_level_handler(logger)
+
+    def test_a_handler_of_clusterlog_is_nobody_and_another_one_is_somebody(self, started, monkeypatch):
+        ours, other = clusterlog.Handler(), logging.StreamHandler()
+        assert self.heard(monkeypatch, ours) == (True, True)
+        done = clusterlog.instrument("flask")
+        assert self.heard(monkeypatch, ours) == (False, False)
+        assert self.heard(monkeypatch, ours, other) == (True, True)
+        other.setLevel(logging.CRITICAL)
+        assert self.heard(monkeypatch, ours, other) == (False, False)
+        done.remove()
+        assert self.heard(monkeypatch, ours) == (True, True)
+
+    def test_after_the_removal_they_look_as_before(self, started):
+        before = flask.logging.has_level_handler
+        clusterlog.instrument("flask").remove()
+        assert flask.logging.has_level_handler is before
 
 
 class TestFlask:

@@ -130,6 +130,16 @@ def test_a_log_configuration_of_the_users_own_is_heard_once(serve, servers, tmp_
     assert not [each for each in events if each["log"]["logger"] == "uvicorn.access"]
 
 
+def test_flasks_development_server_says_on_its_console_what_it_says_without_us(serve, servers):
+    server = serve(servers["flask"]("wsgi_flask:app"))
+    answer = server.ask("/unhandled")
+    server.stop()
+    console = "\n".join(server.console())
+    for said in (f"Running on http://127.0.0.1:{server.port}", "Exception on /unhandled [GET]", "LookupError: nobody"):
+        assert console.count(said) == 1, said
+    assert len(access_lines(server, answer.id)) == 1
+
+
 def test_access_lines_that_were_switched_off_stay_off(serve, servers):
     server = serve(servers["uvicorn"]("asgi_starlette:app", "--no-access-log"))
     answer = server.ask("/plain")

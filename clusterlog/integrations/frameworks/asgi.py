@@ -131,7 +131,7 @@ class HttpExchange:
     async def receive(self) -> Message:
         """What the client sends, watched for its leaving."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self.complete:
+        if message["type"] == "http.disconnect":  # which after the answer is the usual end, and changes nothing
             self._left = True
         return message
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from clusterlog.context.patching import Patch, when_imported
+from clusterlog.integrations import console
 from clusterlog.integrations.frameworks.wsgi import FAILURE, Environ, Middleware, StartResponse, serve
 from clusterlog.integrations.instrumentation import Instrumentation, patched
 
@@ -21,6 +22,7 @@ def put_around(app: Flask) -> None:
         return
     from flask import got_request_exception
 
+    _keep_console()
     # Flask lets an exception through only where somebody waits for it: a debugger, or a test.
     app.wsgi_app = Middleware(app.wsgi_app, answers=False)  # type: ignore[method-assign]
     got_request_exception.connect(_unhandled, app)
@@ -30,7 +32,7 @@ def put_around_all() -> Instrumentation:
     """Instrument every application there is and will be."""
     done = patched("flask", ("flask:Flask.__call__", _calling))
     when_imported("flask", _listen)
-    return Instrumentation("flask", done.remove, _stop_listening)
+    return Instrumentation("flask", done.remove, _stop_listening, console.keep().remove)
 
 
 def _calling(original: Any, patch: Patch | None) -> Any:
@@ -41,6 +43,15 @@ def _calling(original: Any, patch: Patch | None) -> Any:
         return original(self, environ, start_response)
 
     return call
+
+
+def _keep_console() -> None:
+    global _console
+    if _console is None:
+        _console = console.keep()
+
+
+_console: Instrumentation | None = None
 
 
 def _listen(flask: ModuleType) -> None:
