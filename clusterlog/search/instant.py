@@ -90,7 +90,9 @@ def spoken(ns: int) -> str:
     seconds = (ns + SECOND // 2) // SECOND
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
 
 
 def _nanoseconds(found: re.Match[str]) -> int | None:

@@ -256,6 +256,51 @@ def test_arrows_lead_from_the_caller_to_the_callee_and_back(make: Any) -> None:
                 assert mark in "●✖"
 
 
+def test_a_visit_is_entered_before_its_callee_even_if_its_own_first_event_comes_later() -> None:
+    story = stories.Story()
+    shop, orders, bank = (story.process(f"{name}-1", host="h") for name in ("shop", "orders", "bank"))
+    shop.log(1, "begin", span="s1")
+    bank.log(4, "deep", span="s3")
+    bank.access(5, 2, "GET /c", 200, span="s3", parent="c2")
+    orders.call(6, 4, "GET http://bank/c", 200, span="c2", parent="s2")
+    orders.access(7, 6, "GET /b", 200, span="s2", parent="c1")
+    shop.call(8, 7, "GET http://orders/b", 200, span="c1", parent="s1")
+    shop.access(9, 9, "GET /a", 200, span="s1")
+    assert "nodes  a shop-1  b bank-1  c orders-1" in picture(story, width=120)
+    lanes = [row[18:27].rstrip() for row in table(story, width=120)]
+    assert lanes == ["●", "├───●◀──┤", "│   ●   │", "│   └──▶●", "│       ●", "●◀──────┘", "●"]
+
+
+def test_a_lane_waits_for_what_the_request_put_into_a_queue() -> None:
+    story = stories.Story()
+    shop, worker = story.process("shop-1", host="h"), story.process("worker-1", host="h")
+    shop.access(3, 3, "GET /a", 200, span="s1")
+    worker.access(902, 1, "TASK mail", 200, span="w1", parent="s1")
+    assert [row[18:23].rstrip() for row in table(story, width=120)] == ["●", "┊", "└──▶●"]
+
+
+def test_an_absurd_time_in_a_narrow_terminal_is_cut_rather_than_wrapped() -> None:
+    story = stories.Story()
+    shop = story.process("shop-1")
+    shop.log(1, "first", logger="a")
+    shop.log(2, "long before", logger="a", **{"@timestamp": "1700-01-01T00:00:00Z"})
+    shop.log(3, "long after", logger="a", **{"@timestamp": "9999-01-01T00:00:00Z"})
+    assert all(columns(row) <= 40 for row in draw(journey(story.documents), width=40))
+    assert "+261891100800.000" in picture(story, width=40)
+
+
+@pytest.mark.parametrize("later", [59_000, 61_000, 3_600_000, 86_400_000 * 3, 86_400_000 * 30_000])
+def test_a_long_wait_does_not_shift_the_lanes(later: int) -> None:
+    story = stories.Story()
+    shop = story.process("shop-1")
+    shop.log(1, "a")
+    shop.log(later, "b")
+    first, *_, second = (row for row in table(story, width=120) if "●" in row)
+    time_is_longer = len(second.split()[0]) - len("+0.000")
+    assert second.index("●") == first.index("●")
+    assert first.index("●") == 18 + max(0, time_is_longer)
+
+
 def test_times_without_a_value_are_a_question_mark() -> None:
     story = stories.Story()
     shop = story.process("shop-1")

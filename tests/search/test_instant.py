@@ -138,6 +138,7 @@ def test_since_never_fails_otherwise(text: str) -> None:
         (59_960_000_000, "1 min 00 s"),
         (125 * SECOND, "2 min 05 s"),
         (7_320 * SECOND, "2 h 02 min"),
+        (50 * 3600 * SECOND, "2 d 02 h"),
         (-6_000_000, "-6 ms"),
     ],
 )

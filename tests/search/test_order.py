@@ -155,6 +155,13 @@ def test_a_callees_own_calls_belong_to_its_visit_even_if_nothing_else_was_logged
     assert [visit.span for visit in order.visits] == ["s1", "s2", "s3"]
 
 
+def test_calls_of_a_visit_that_has_told_nothing_else_yet_belong_to_that_one_visit(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.call(2, 1, "GET http://far.example/1", 200, span="c1", parent="s1")
+    shop.call(3, 1, "GET http://far.example/2", 200, span="c2", parent="s1")
+    assert [(visit.span, len(visit.events)) for visit in order_of(story.documents).visits] == [("s1", 2)]
+
+
 def test_lines_within_a_step_belong_to_the_visit_of_the_step(story: Any) -> None:
     shop = story.process("shop-1")
     shop.log(1, "in the step", span="step")

@@ -79,6 +79,14 @@ def test_errors_of_a_request_that_went_well_or_after_its_answer_are_no_failure(s
     assert said(story, "failure") == ["GET / on shop-1 got 500 at +0.004 s"]
 
 
+def test_an_error_after_the_answer_makes_nobody_doubt_which_was_the_first(story: Any) -> None:
+    shop, worker = story.process("shop-1"), story.process("worker-1")
+    shop.log(2, "here", level="error", span="s1")
+    shop.access(4, 4, "GET /", 500, span="s1")
+    worker.log(9, "there", level="error", span="w1")
+    assert "(first error);" in said(story, "failure")[0]
+
+
 def test_an_error_of_a_request_that_still_runs_is_said(story: Any) -> None:
     story.process("shop-1").log(1, "ouch", level="error", span="s1")
     assert said(story, "failure") == ["shop.api on shop-1: ouch at +0.000 s (first error); still running"]

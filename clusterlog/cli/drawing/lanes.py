@@ -103,12 +103,12 @@ class Lanes:
             if self._goes_on(other, row - 1) and self._goes_on(other, row):
                 cells[other * pitch] = Segment(ink.open, f"lane{other}")
         back = self._returns.get(row)
-        for begin, end in self._arrivals.get(row, ()):
-            if back is None or (begin < end) != (back < column):  # of two arrows from one side the return is drawn
-                self._arrow(cells, begin, end, pitch, ink.fork if begin < end else ink.fork_left)
-        if back is not None:
-            ends = (ink.end_left, ink.fork) if back < column else (ink.end, ink.fork_left)
-            self._arrow(cells, back, column, pitch, ends[self._goes_on(back, row)])
+        arrows = list(self._arrivals.get(row, ()))
+        if back is not None:  # of two arrows from one side the return is drawn
+            arrows = [(begin, end) for begin, end in arrows if (begin < end) != (back < column)] + [(back, column)]
+        for begin, end in arrows:
+            ends_here, goes_on = (ink.end_left, ink.fork) if begin < end else (ink.end, ink.fork_left)
+            self._arrow(cells, begin, end, pitch, goes_on if self._goes_on(begin, row) else ends_here)
         cells[column * pitch] = Segment(ink.error if entry.event.is_error else ink.event, f"lane{column}")
         return joined(cells)
 

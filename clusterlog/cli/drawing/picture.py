@@ -184,7 +184,13 @@ class _Table:
         if times[0] is None or times[1] is None or times[1] < times[0]:
             return ""
         wrong = [self._journey.lanes[one.lane].clock.at_least_ns is not None for one in (before, entry)]
-        return "" if before.lane != entry.lane and any(wrong) else spoken(times[1] - times[0])
+        return "" if before.lane != entry.lane and any(wrong) else _brief(times[1] - times[0])
+
+
+def _brief(ns: int) -> str:
+    """A length of time within its column; empty if it is of no use there, beyond millennia."""
+    lengths = (spoken(ns), f"{ns // 1_000_000_000} s", f"{ns // 86_400_000_000_000} d")
+    return next((length for length in lengths if len(length) <= _DELTA), "")
 
 
 def _where(event: Event) -> str:
