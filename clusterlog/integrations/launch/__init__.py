@@ -16,7 +16,7 @@ from typing import Any
 
 from clusterlog.context.patching import Patch, when_imported
 from clusterlog.integrations import everything
-from clusterlog.integrations.launch import arbiter, printed, tap
+from clusterlog.integrations.launch import arbiter, tap
 from clusterlog.record.slot import slot
 
 LEVEL, DEBUG = "CLUSTERLOG_LEVEL", "CLUSTERLOG_DEBUG"
@@ -53,7 +53,6 @@ def begin() -> None:
         slot.road = Road()
         debug = os.environ.get(DEBUG, "").split(",")
         tap.install(os.environ.get(LEVEL, "INFO"), tuple(name.strip() for name in debug if name.strip()))
-        printed.install()
         arbiter.install()
         _EXCEPTHOOK.install()
         when_imported("logging", _capture)
