@@ -236,9 +236,6 @@ def _duration(events: Sequence[Event], root: Event | None, started: int | None) 
     return max((event.time_ns - started for event in ends if event.time_ns is not None), default=None)
 
 
-# Clocks and lanes.
-
-
 def _clocks(hops: Sequence[Hop], root: str) -> Mapping[str, Clock]:
     """What calls prove about the clock of each process against the root's: bounds of its offset, added along calls."""
     between: dict[tuple[str, str], tuple[float, float]] = {}
@@ -319,9 +316,6 @@ def _known_after(
         return False
     trusted = all(lanes[lane_of[one.id]].clock.at_least_ns is None for one in (event, before))
     return trusted and before.time_ns < event.time_ns
-
-
-# Pauses.
 
 
 def _gaps(

@@ -102,9 +102,6 @@ def _arrangement(event: Event) -> tuple[str, int, int, str]:
     return event.instance, sequence, _NEVER if event.time_ns is None else event.time_ns, event.id
 
 
-# Visits: which events of a process belong to which server span.
-
-
 def _visits(arranged: Sequence[Event]) -> list[Visit]:
     processes: dict[tuple[str, str], list[Event]] = {}
     for event in arranged:
@@ -167,9 +164,6 @@ class _Spans:
             if access.time_ns is not None and (access.started_ns or 0) <= event.time_ns <= access.time_ns
         ]
         return min(around)[1] if around else ""
-
-
-# Hops: which call caused which visit.
 
 
 def _hops(visits: Sequence[Visit]) -> list[Hop]:
