@@ -362,11 +362,17 @@ def test_a_wsgi_application_inside_an_asgi_one_answers_the_same_request(started)
     """Mounted in FastAPI, say, in a thread that the context was carried to."""
     inner = clusterlog.instrument(answering(b"hello"))
 
+    def mounted():
+        returned = inner(environ(), lambda *given: None)
+        body = b"".join(returned)
+        getattr(returned, "close", list)()
+        return body
+
     async def app(scope, receive, send):
         with ThreadPoolExecutor(1) as pool:
-            body = await asyncio.get_running_loop().run_in_executor(pool, inner, environ(), lambda *given: None)
+            body = await asyncio.get_running_loop().run_in_executor(pool, mounted)
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"".join(body)})
+        await send({"type": "http.response.body", "body": body})
 
     async def send(message):
         return None
