@@ -99,6 +99,7 @@ REDACTED = {
     "[('user', 'bob'), ('password', 'x')]": "[('user', 'bob'), ('password', '[redacted]')]",
     "[(b'authorization', b'Basic x')]": "[(b'authorization', b'[redacted]')]",
     "token=123456": "token=[redacted]",
+    "tokens=abc token_count=abc": "tokens=[redacted] token_count=[redacted]",
     "a:token=x": "a:token=[redacted]",
     # headers
     'Authorization: Digest username="bob", response="abc"\r\nHost: x': "Authorization: [redacted]\r\nHost: x",
@@ -159,6 +160,7 @@ def test_a_secret_in_a_text_is_replaced_and_what_stands_around_it_is_not(text, e
         "1700000000000", "ts 1700000000000000000", "0193b2a4-7c1e-7d3a-9f00-1234567890ab", "secretary=bob",
         "risk-assessment-for-every-customer", "sk-learn-pipeline-of-some-length", "-----BEGIN CERTIFICATE-----\nMII",
         "AKIAIOSFODNN7EXAMPLELONGER", "the password of bob", "", "[redacted]", "tokenizer=bpe", "x: (password)",
+        "4111111111111111.5", "1111111111111117", "9111111111111110", "411111111111116", "411111111111111118",
     ],
 )  # fmt: skip
 def test_a_text_without_secret_comes_back_as_the_very_same_object(text):
@@ -300,4 +302,4 @@ def plain_scan():
 def test_no_text_takes_much_longer_than_another_of_its_length(piece, plain_scan):
     """A search that went over the text again from each of its characters would take a thousand times as long."""
     # The end is where a search that has come so far can fail.
-    assert _cost(piece * (SIZE // len(piece)) + "a!") < 60 * plain_scan
+    assert _cost("@ " + piece * (SIZE // len(piece)) + "a!") < 10 * plain_scan
