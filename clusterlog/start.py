@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from clusterlog.context import crossing, ids, request
+from clusterlog.context import crossing, ids, peers, request
 from clusterlog.encode.ecs import Encoder
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
@@ -270,6 +270,8 @@ def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
         _road = None
     if _road is None:
         settings = load(arguments)
+        peers.parse_trust(settings.trust)  # said here, and not when the first request asks
+        peers.parse_propagate_to(settings.propagate_to)
         _road = SpoolRoad(settings)
         _provisional = False
         request.linger = settings.linger

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clusterlog.context.peers import PropagateTo, Trust, parse_propagate_to, parse_trust
-from clusterlog.errors import SettingError
 from clusterlog.settings import Settings
 
 
@@ -22,12 +21,10 @@ class Rules:
 def _rules(settings: Settings | None) -> Rules:
     if settings is None:
         return Rules(parse_trust("private"), parse_propagate_to("private"), "")
-    try:
-        return Rules(
-            parse_trust(settings.trust), parse_propagate_to(settings.propagate_to), settings.session_cookie.strip()
-        )
-    except SettingError:  # a request is no place to say so, and what cannot be read opens nothing
-        return Rules(parse_trust("none"), parse_propagate_to("none"), "")
+    # ``start`` has read both once, and has said what is wrong with them.
+    return Rules(
+        parse_trust(settings.trust), parse_propagate_to(settings.propagate_to), settings.session_cookie.strip()
+    )
 
 
 _ask: Callable[[], Settings | None] | None = None

@@ -112,6 +112,16 @@ def test_what_cannot_be_instrumented_is_refused(x):
         clusterlog.instrument(x)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("trust", "10.0.0.0/33"), ("trust", "everybody"), ("propagate_to", "http://a"), ("trust", "")],
+)
+def test_start_refuses_what_would_puzzle_the_first_request(tmp_path, setting, value):
+    with pytest.raises(SettingError, match=f"{setting}"):
+        clusterlog.start("tested", home=tmp_path / "home", **{setting: value})
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_class_is_refused_by_its_name():
     with pytest.raises(SettingError, match="cannot instrument the class Synchronous"):
         clusterlog.instrument(Synchronous)

@@ -243,6 +243,16 @@ class TestRaising:
         Server(answering(b"the next one"))
         assert clusterlog.request_id() is None
 
+    def test_the_request_is_over(self, started):
+        requests = []
+
+        def app(environ, start_response):
+            requests.append(context.request())
+            raise LookupError("nobody")
+
+        Server(app)
+        assert requests[0].ended is not None
+
     def test_in_the_middle_of_a_body_nothing_is_added(self, started):
         def app(environ, start_response):
             start_response("200 OK", PLAIN)
