@@ -48,10 +48,8 @@ def _processing(patch: Patch) -> Any:
             return original(self, method_name, event, event_kw)
         try:
             rendered = original(taken.logger_for(self), method_name, event, event_kw)
-        except Exception as error:
-            # Dropped on purpose is dropped; what cannot be rendered is not lost for that.
-            if type(error).__name__ != "DropEvent":
-                taken.say(method_name)
+        except Exception:  # what cannot be rendered is not lost for that; DropEvent is none of these
+            taken.say(method_name)
             raise
         return taken.said(method_name, rendered)
 
