@@ -107,8 +107,10 @@ def merge(into: Tree, more: Mapping[str, Any]) -> Tree:
     """``more`` over ``into``, object by object. Returns ``into``; objects below it are replaced, never changed."""
     for name, value in more.items():
         below = into.get(name)
-        if isinstance(value, Mapping):
-            into[name] = merge(dict(below) if isinstance(below, Mapping) else {}, value)
+        if (
+            type(value) is dict
+        ):  # a tree has no other mapping, and asking an abstract class would cost as much as all else
+            into[name] = merge(dict(below) if type(below) is dict else {}, value)
         else:
             into[name] = value
     return into
