@@ -107,9 +107,7 @@ def merge(into: Tree, more: Mapping[str, Any]) -> Tree:
     """``more`` over ``into``, object by object. Returns ``into``; objects below it are replaced, never changed."""
     for name, value in more.items():
         below = into.get(name)
-        if (
-            type(value) is dict
-        ):  # a tree has no other mapping, and asking an abstract class would cost as much as all else
+        if type(value) is dict:  # trees have no other mapping, and asking an abstract class costs more than the rest
             into[name] = merge(dict(below) if type(below) is dict else {}, value)
         else:
             into[name] = value

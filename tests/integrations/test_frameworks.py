@@ -296,6 +296,8 @@ class TestFlask:
         app = self.app(PROPAGATE_EXCEPTIONS=True)
         debugged = DebuggedApplication(app, pin_security=False)
         answer = Client(debugged).get("/boom", errors_stream=io.StringIO(), buffered=True)
+        assert answer.mimetype == "text/html"
+        assert answer.text.startswith("<!doctype html>")
         assert "Werkzeug Debugger" in answer.text
         assert len(started()["access"]) == 1
 
