@@ -306,11 +306,11 @@ class TestFlask:
         assert len(answers) == 1
         assert len(started()["access"]) == 1
 
-    def test_a_proxy_fix_put_on_later_is_outside_and_harms_nothing(self, started):
+    def test_the_peer_is_the_proxy_though_a_proxy_fix_further_out_names_the_client(self, started):
         app = self.app()
         app.wsgi_app = ProxyFix(app.wsgi_app)
         app.test_client().get("/items/7", headers={"X-Forwarded-For": "203.0.113.9", "X-Request-ID": "theirs"}).close()
-        assert only(started)["clusterlog"]["client"] == {"request_id": "theirs"}
+        assert only(started)["http"]["request"]["id"] == "theirs"
 
     def test_every_application_by_its_name(self, started):
         alone = self.app()

@@ -44,6 +44,15 @@ def socket_server(tmp_path_factory, servers):
     server.stop()
 
 
+@pytest.mark.parametrize("trust", ["private", "none"])
+def test_the_peer_is_the_proxy_though_uvicorn_names_the_client_it_speaks_of(serve, servers, trust):
+    server = serve(servers["uvicorn"]("asgi_starlette:app"), CLUSTERLOG_TRUST=trust)
+    answer = server.ask("/plain", X_Request_ID="the-proxys", X_Forwarded_For="203.0.113.9")
+    server.stop()
+    assert [line for line in access_lines(server, answer.id) if "203.0.113.9:0" in line]
+    assert (answer.id == "the-proxys") is (trust == "private")
+
+
 class TestWebSocket:
     def opened(self, socket_server, way, id):
         return connect(

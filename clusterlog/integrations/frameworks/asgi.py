@@ -72,17 +72,32 @@ async def serve(app: Application, scope: Scope, receive: Receive, send: Send) ->
         serving.discard(request)
 
 
-def _accessed(scope: Scope, method: str) -> Access:
+def _accessed(scope: Scope, send: Send, method: str) -> Access:
     """Take the request on: judge its headers, enter its context, mark the scope."""
     found: dict[str, list[str]] = {}
     for name, value in scope.get("headers") or ():
         if name in _WANTED:
             found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    client = scope.get("client")
-    request = admitted(found, client[0] if client else None)
+    request = admitted(found, _peer(scope, send))
     scope[MARKER] = request
     serving.add(request)
     return Access(request, method, str(scope.get("path", "")))
+
+
+def _peer(scope: Scope, send: Send) -> str | None:
+    """The address of the connection's other end.
+
+    uvicorn replaces it in the scope by what a proxy on this machine says of its client; the connection knows better.
+    """
+    try:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        known = transport.get_extra_info("peername") if transport is not None else None
+        if isinstance(known, tuple):
+            return str(known[0])
+        client = scope.get("client")
+        return str(client[0]) if client else None
+    except Exception:  # somebody else's objects
+        return "unknown"
 
 
 def _with_id(message: Message, request: Request) -> Message:
@@ -126,7 +141,7 @@ class HttpExchange:
         self._trailers = False
         self.started = False
         self.complete = False
-        self.access = _accessed(scope, str(scope.get("method", "")))
+        self.access = _accessed(scope, send, str(scope.get("method", "")))
 
     async def receive(self) -> Message:
         """What the client sends, watched for its leaving."""
@@ -250,7 +265,7 @@ class WebSocketExchange:
         self._receive = receive
         self._send = send
         self._accepted = False
-        self.access = _accessed(scope, "GET")
+        self.access = _accessed(scope, send, "GET")
         self.access.size = None
 
     async def receive(self) -> Message:

@@ -102,7 +102,7 @@ class Exchange:
 
     def __init__(self, environ: Environ, start_response: StartResponse, answers: bool) -> None:
         found = {name: [environ[key]] for name, key in _HEADERS.items() if key in environ}
-        request = admitted(found, environ.get("REMOTE_ADDR"))
+        request = admitted(found, _peer(environ))
         environ[MARKER] = request
         self._answers = answers
         self._environ = environ
@@ -311,6 +311,13 @@ def _close(returned: Iterable[bytes]) -> None:
     close = getattr(returned, "close", None)
     if close is not None:
         close()
+
+
+def _peer(environ: Environ) -> str | None:
+    """The address of the connection's other end, also where Werkzeug's ``ProxyFix`` has put another in its place."""
+    replaced = environ.get("werkzeug.proxy_fix.orig")
+    found = (replaced if isinstance(replaced, dict) else environ).get("REMOTE_ADDR")
+    return None if found is None else str(found)
 
 
 def _path(environ: Environ) -> str:
