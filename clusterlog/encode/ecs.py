@@ -96,24 +96,21 @@ class Encoder:
             identity_hash=IdentityHash(settings.user_key or settings.home_path / "user.key"),
         )
 
-    def head(self, instance: str) -> Callable[[int, int], bytes]:
-        """The numbering part for one instance: time stamp, process, ``event.id`` and ``event.sequence``."""
-        template = b'%%09dZ","process":{"pid":%d,"entity_id":"%b"},"event":{"id":"%b-%%011x","sequence":%%d,' % (
+    def head(self, instance: str) -> Callable[[int], bytes]:
+        """The numbering part for one instance: time stamp, process, ``event.id`` and ``event.sequence``.
+
+        For a second since the epoch it is a template for ``%`` with nanoseconds, sequence, sequence.
+        """
+        numbers = b'%%09dZ","process":{"pid":%d,"entity_id":"%b"},"event":{"id":"%b-%%011x","sequence":%%d,' % (
             os.getpid(),
             instance.encode(),
             instance.encode(),
         )
-        second, prefix = -1, b""
 
-        def number(ns: int, sequence: int) -> bytes:
-            nonlocal second, prefix
-            whole, fraction = divmod(ns, 1_000_000_000)
-            if whole != second:  # formatting the second anew for each event would cost as much as the rest
-                prefix = time.strftime('{"@timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(whole)).encode()
-                second = whole
-            return prefix + template % (fraction, sequence, sequence)
+        def stamp(second: int) -> bytes:
+            return time.strftime('{"@timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second)).encode() + numbers
 
-        return number
+        return stamp
 
     def line(
         self,

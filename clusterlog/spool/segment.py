@@ -18,6 +18,12 @@ MAGIC = b"clog"
 VERSION = 1
 HEADER = struct.Struct("<4sBBHIIQQ")
 HEADER_SIZE = HEADER.size
+FLAGS_AT = 5
+NUMBERS = struct.Struct("<IIQQ")
+"""What differs from record to record: payload length, CRC, sequence, wall clock; it stands at ``NUMBERS_AT``."""
+NUMBERS_AT = 8
+CRC = struct.Struct("<I")
+CRC_AT = 12
 MAX_PAYLOAD = 1 << 20
 """Bytes of one payload; a length beyond it in a file is damage, known before anything is allocated."""
 

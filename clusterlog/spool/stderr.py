@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from clusterlog.spool.budget import Ledger
+from clusterlog.spool.numbering import Head, numbered
 
 
 def complain(payload: bytes) -> None:
@@ -20,7 +21,7 @@ def complain(payload: bytes) -> None:
 class StderrWriter:
     """Stands in for the spool's writer where there can be no spool: a network file system, or no POSIX."""
 
-    def __init__(self, head: Callable[[str], Callable[[int, int], bytes]], new_instance: Callable[[], str]) -> None:
+    def __init__(self, head: Callable[[str], Head], new_instance: Callable[[], str]) -> None:
         self.ledger = Ledger()
         self._make_head = head
         self._new_instance = new_instance
@@ -30,7 +31,7 @@ class StderrWriter:
         """Number and print one document."""
         with self._lock:
             self.sequence += 1
-            complain(self._head(ns, self.sequence) + rest)
+            complain(numbered(self._head, ns, self.sequence) + rest)
 
     def flush(self, timeout: float = 1.0) -> bool:
         """Nothing is held back."""

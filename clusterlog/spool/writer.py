@@ -21,12 +21,10 @@ from zlib import crc32
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget, Ledger
 from clusterlog.spool.lane import FULL, Lane, reason_of
-from clusterlog.spool.segment import HEADER, HEADER_SIZE, MAGIC, MAX_PAYLOAD, STATE, VERSION
+from clusterlog.spool.numbering import Head, numbered
+from clusterlog.spool.segment import CRC, CRC_AT, FLAGS_AT, HEADER_SIZE, MAX_PAYLOAD, NUMBERS, NUMBERS_AT, STATE
 
 Durability = Literal["page-cache", "interval", "level", "strict"]
-Head = Callable[[int, int], bytes]
-"""(wall clock ns, sequence) → the first bytes of a document, the ones that hold its number."""
-
 SYNC_NS = 200_000_000
 ASK_SHIPPER_NS = 5_000_000_000
 _MADV_WIPEONFORK = 18
@@ -40,7 +38,8 @@ class Writer:
     ``head(instance)`` makes the numbering part of a document for an instance; ``state(action, facts)`` makes the rest
     of a state event; ``new_instance()`` makes ids (32 hex digits); ``last_resort(payload)`` is told of every payload
     that no file took. ``durability`` is the setting of that name: ``interval`` leaves fdatasync to the shipper while
-    ``shipper_lives()``, ``level`` syncs the priority lane at once, ``strict`` every event.
+    ``shipper_lives()``, ``level`` syncs the priority lane at once, ``strict`` every event. ``clock`` tells the time by
+    which segments age, lanes rest and syncs fall due, in nanoseconds; the time an event claims does not touch these.
     """
 
     def __init__(
@@ -54,6 +53,7 @@ class Writer:
         durability: Durability = "interval",
         shipper_lives: Callable[[], bool] = lambda: True,
         last_resort: Callable[[bytes], None] = lambda payload: None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.spool = spool
         self.budget = budget or Budget()
@@ -64,6 +64,7 @@ class Writer:
         self._new_instance = new_instance
         self._shipper_lives = shipper_lives
         self._last_resort = last_resort
+        self._clock = clock
         self._page = _fork_page()
         self._rebirths: dict[int, int] = {}
         self.closed = False
@@ -73,16 +74,18 @@ class Writer:
         self._lock = threading.RLock()
         self._busy = False
         self._waiting: deque[tuple[bool, int, bytes, int]] = deque()
-        self._bulk = Lane(priority=False)
-        self._priority = Lane(priority=True)
+        self._bulk = Lane(priority=False, eager=self.durability == "strict")
+        self._priority = Lane(priority=True, eager=self.durability in ("level", "strict"))
         self._doubt: tuple[Lane, int] | None = None
         self._lock_fd = -1
         self._sync_from = self._sync_at = 0
+        self._sync_due = False
         self._asked_at = 0
         self._shipper_answer = False
         self.ledger = Ledger()
         self.parent = parent
         self.instance = ""
+        self._opened = False
         self.sequence = 0
         self._page[0] = 1
 
@@ -108,23 +111,24 @@ class Writer:
                 self._busy = False
 
     def _write(self, lane: Lane, ns: int, rest: bytes, flags: int) -> bool:
-        # The hot path: no call that is not needed, one join, one checksum over the payload, one write.
-        if not lane.since <= ns < lane.until or lane.offset >= self._segment_bytes:
-            if not self._ready(lane, ns):
-                return self._refuse(lane, lane.trouble, ns, rest, flags)
+        # The hot path: no call that is not needed, one buffer, one checksum, one write.
+        due = not lane.since <= ns < lane.until or lane.offset >= lane.room
+        if due and not self._ready(lane, ns):
+            return self._refuse(lane, lane.trouble, ns, rest, flags)
         sequence = self.sequence + 1
-        payload = self._head(ns, sequence) + rest
-        size = len(payload)
+        record = lane.header + lane.stamp % (ns - lane.second, sequence, sequence)
+        record += rest
+        size = len(record) - HEADER_SIZE
         if size > MAX_PAYLOAD:
             self._refuse(lane, "oversize", ns, rest, flags)
-            self._report_losses(ns)
+            self._report_losses(self._clock())
             return False
-        flags |= lane.flags
-        crc = crc32(payload, crc32(HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, 0, sequence, ns), lane.seed))
+        if flags:
+            record[FLAGS_AT] |= flags
+        NUMBERS.pack_into(record, NUMBERS_AT, size, 0, sequence, ns)
+        CRC.pack_into(record, CRC_AT, crc32(record, lane.seed))
         try:
-            written = os.write(
-                lane.fd, HEADER.pack(MAGIC, VERSION, flags, HEADER_SIZE, size, crc, sequence, ns) + payload
-            )
+            written = os.write(lane.fd, record)
             self.sequence = sequence
             lane.offset += written
         except OSError as error:
@@ -141,47 +145,50 @@ class Writer:
             lane.cut_back()
             return self._failed(lane, "disk_full", ns, rest, flags)
         lane.unsynced = True
-        if not self._sync_from <= ns < self._sync_at or self.durability == "strict":
-            self._sync(lane, ns)
-        elif lane.flags and self.durability == "level":
-            self._sync(lane, ns)
+        if due or lane.eager:
+            self._sync(lane)
         return True
 
     def _ready(self, lane: Lane, ns: int) -> bool:
         """Make the lane writable, at the very first the instance too. If not, ``lane.trouble`` says why."""
+        now = self._clock()
         if self._doubt is not None:
             self._settle(*self._doubt)
         if self.closed:
-            lane.stop("closed", ns)
-        if lane.rests(ns):
+            lane.stop("closed", now)
+        if lane.rests(now):
             return False
-        newborn = not self.instance
         for _ in range(2):  # the state events written here may find the segment unfit, so that it takes another
-            if not lane.resume(ns, self._segment_bytes) and not self._begin_segment(lane, ns):
+            if not lane.resume(now, self._segment_bytes) and not self._begin_segment(lane, now):
                 return False
-            if newborn:
-                newborn = not self._write_state(lane, "open", {"parent": self.parent} if self.parent else {}, ns)
+            if not self._opened:
+                self._open(lane, now)
             if self.ledger.pending:
-                self._report_losses(ns)
+                self._report_losses(now)
             if lane.fd >= 0 or lane.trouble:
                 break
         if lane.fd < 0 and not lane.trouble:
-            lane.stop("disk_error", ns)
-        return not lane.trouble
+            lane.stop("disk_error", now)
+        if lane.trouble:
+            return False
+        if not self._sync_from <= now < self._sync_at:
+            self._sync_from, self._sync_at, self._sync_due = now, now + SYNC_NS, True
+        lane.aim(self._head, ns, now, self._sync_at, self._segment_bytes)
+        return True
 
-    def _begin_segment(self, lane: Lane, ns: int) -> bool:
+    def _begin_segment(self, lane: Lane, now: int) -> bool:
         try:
             if not self.instance:
                 self._open_instance()
-            self._sync_before_leaving(lane, ns)
+            self._sync_before_leaving(lane, now)
             refusal = self.budget.refusal(self.spool, bool(lane.flags))
             if refusal:
                 lane.shut()
-                lane.stop(refusal, ns)
+                lane.stop(refusal, now)
                 return False
-            lane.begin(self.spool, self.instance, ns)
+            lane.begin(self.spool, self.instance, now)
         except OSError as error:
-            lane.stop(reason_of(error), ns)
+            lane.stop(reason_of(error), now)
             return False
         return True
 
@@ -189,17 +196,25 @@ class Writer:
         filesystem.make_private(self.spool)
         instance = self._new_instance()
         self._lock_fd = liveness.take(self.spool / f"{instance}.lock")
-        self.instance = instance
         self._head = self._make_head(instance)
+        self.instance = instance
 
-    def _write_state(self, lane: Lane, action: str, facts: Mapping[str, object], ns: int) -> bool:
-        return self._write(lane, ns, self._state(action, {"instance": self.instance, **facts}), STATE)
+    def _open(self, lane: Lane, now: int) -> None:
+        self._opened = True  # for what is written inside
+        try:
+            self._opened = self._write_state(lane, "open", {"parent": self.parent} if self.parent else {}, now)
+        except BaseException:  # a signal handler raised: rather told twice than never
+            self._opened = False
+            raise
 
-    def _report_losses(self, ns: int) -> None:
+    def _write_state(self, lane: Lane, action: str, facts: Mapping[str, object], now: int) -> bool:
+        return self._write(lane, now, self._state(action, {"instance": self.instance, **facts}), STATE)
+
+    def _report_losses(self, now: int) -> None:
         """One drop event per stretch of lost numbers; what cannot be written now stays in the ledger."""
         losses = self.ledger.take()
         for told, loss in enumerate(losses):
-            if not self._write_state(self._priority, "drop", loss.facts(), ns):
+            if not self._write_state(self._priority, "drop", loss.facts(), now):
                 self.ledger.put_back(losses[told:])
                 return
 
@@ -212,14 +227,14 @@ class Writer:
             self.sequence += 1
             self.ledger.add(reason, self.sequence, bool(lane.flags))
             if reason not in _QUIET:
-                self._last_resort(self._make_head(self.instance or "0" * 32)(ns, self.sequence) + rest)
+                self._last_resort(numbered(self._make_head(self.instance or "0" * 32), ns, self.sequence) + rest)
         return False
 
     def _failed(self, lane: Lane, reason: str, ns: int, rest: bytes, flags: int) -> bool:
         """A write did not happen: on a full disk wait in this segment, else leave it, since a fresh one may work."""
         if reason not in FULL:
             lane.shut()
-        lane.stop(reason, ns)
+        lane.stop(reason, self._clock())
         return self._refuse(lane, reason, ns, rest, flags)
 
     def _settle(self, lane: Lane, sequence: int) -> None:
@@ -234,22 +249,20 @@ class Writer:
         lane.offset = size
         self._doubt = None
 
-    def _sync(self, lane: Lane, ns: int) -> None:
+    def _sync(self, lane: Lane) -> None:
         """Sync inline as the mode asks; never on a running event loop's thread, unless every event was asked for."""
-        due = not self._sync_from <= ns < self._sync_at
-        if due:
-            self._sync_from, self._sync_at = ns, ns + SYNC_NS
+        due, self._sync_due = self._sync_due, False
         mode = self.durability
         if mode == "page-cache" or (mode != "strict" and asyncio._get_running_loop() is not None):
             return
-        if mode == "strict" or (mode == "level" and lane.flags):
+        if lane.eager:
             self._sync_lanes((lane,))
-        if due and not self._shipper_syncs(ns):
+        if due and not self._shipper_syncs(self._clock()):
             self._sync_lanes((self._bulk, self._priority))
 
-    def _sync_before_leaving(self, lane: Lane, ns: int) -> None:
+    def _sync_before_leaving(self, lane: Lane, now: int) -> None:
         """A full segment is not looked at again by this process: sync it, unless that is the shipper's to do."""
-        if self.durability != "page-cache" and asyncio._get_running_loop() is None and not self._shipper_syncs(ns):
+        if self.durability != "page-cache" and asyncio._get_running_loop() is None and not self._shipper_syncs(now):
             self._sync_lanes((lane,))
 
     def _sync_lanes(self, lanes: tuple[Lane, ...]) -> bool:
@@ -260,9 +273,9 @@ class Writer:
                 whole = False
         return whole
 
-    def _shipper_syncs(self, ns: int) -> bool:
-        if not self._asked_at <= ns < self._asked_at + ASK_SHIPPER_NS:
-            self._asked_at, self._shipper_answer = ns, self._shipper_lives()
+    def _shipper_syncs(self, now: int) -> bool:
+        if not self._asked_at <= now < self._asked_at + ASK_SHIPPER_NS:
+            self._asked_at, self._shipper_answer = now, self._shipper_lives()
         return self._shipper_answer
 
     def flush(self, timeout: float = 1.0) -> bool:

@@ -15,10 +15,7 @@ from clusterlog.store.base import DUPLICATE, STORED, Outcome
 
 def writer_on(spool, **options):
     def head(instance):
-        def number(ns, sequence):
-            return b'{"id":"%s-%011x","sequence":%d,' % (instance.encode(), sequence, sequence)
-
-        return number
+        return lambda second: b'{"second":%d,"ns":%%d,"id":"%b-%%011x","sequence":%%d,' % (second, instance.encode())
 
     def rest(action, facts):
         return json.dumps({"event": {"action": action}, "clusterlog": {"state": facts}})[1:].encode()

@@ -12,7 +12,7 @@ from clusterlog.spool.writer import Writer
 
 
 def numbering(instance):
-    return lambda ns, sequence: b'{"id":"%s-%011x","sequence":%d,' % (instance.encode(), sequence, sequence)
+    return lambda second: b'{"second":%d,"ns":%%d,"id":"%b-%%011x","sequence":%%d,' % (second, instance.encode())
 
 
 def state(action, facts):
@@ -25,10 +25,12 @@ class Spool:
     def __init__(self, path):
         self.path = path
         self.printed = []
+        self.now = None
         self.opened = []
 
     def writer(self, **options):
         options.setdefault("last_resort", self.printed.append)
+        options.setdefault("clock", lambda: self.now or time.time_ns())
         made = Writer(self.path, head=numbering, state=state, new_instance=new_entity_id, **options)
         self.opened.append(made)
         return made
@@ -59,8 +61,10 @@ def spool(tmp_path):
 
 
 @pytest.fixture
-def say():
+def say(spool):
     def say(writer, n, priority=False, ns=None, pad=0):
+        """Append number ``n``; ``ns`` is what the event and the writer's clock say."""
+        spool.now = ns
         writer.append(priority, ns or time.time_ns(), b'"n":%d,"pad":"%s"}' % (n, b"x" * pad))
 
     return say

@@ -110,6 +110,27 @@ def test_a_segment_is_left_when_it_is_old_or_the_clock_jumps_back(spool, say):
     assert spool.said() == [0, 1, 2]
 
 
+def test_the_time_an_event_claims_makes_no_segment_old(spool):
+    writer = spool.writer()
+    now = time.time_ns()
+    for n in range(50):
+        writer.append(False, now + (n % 2) * n * ROTATE_NS, b'"n":%d}' % n)
+    assert len(instances(spool.path)[0].segments) == 1
+    assert spool.said() == list(range(50))
+
+
+def test_every_event_bears_its_own_time_whatever_was_written_before(spool):
+    writer = spool.writer()
+    chance = random.Random(7)
+    base = time.time_ns()
+    claimed = [base + chance.choice((1, 1, 400, 2000)) * chance.randrange(-1_000_000, 1_000_000) for _ in range(500)]
+    for n, ns in enumerate(claimed):
+        writer.append(chance.random() < 0.3, ns, b'"n":%d}' % n)
+    told = [each for each in spool.documents() if "n" in each]
+    assert [each["second"] * 1_000_000_000 + each["ns"] for each in told] == claimed
+    assert all(0 <= each["ns"] < 1_000_000_000 for each in told)
+
+
 def test_a_forked_child_is_an_instance_of_its_own_and_names_its_parent(spool, say):
     writer = spool.writer()
     say(writer, 1)
@@ -419,6 +440,19 @@ def test_each_durability_mode_syncs_as_it_says(spool, say, monkeypatch, mode, sh
     for n in range(6):
         say(writer, n, priority=n in (2, 4), ns=now)
     assert len(synced) == expected
+
+
+def test_events_that_all_claim_one_time_are_synced_as_time_goes_on(spool, monkeypatch):
+    synced = []
+    monkeypatch.setattr(lane_module.os, "fdatasync", synced.append)
+    writer = spool.writer(durability="interval", shipper_lives=lambda: False)
+    spool.now = time.time_ns()
+    for claimed in (spool.now - 10_000_000_000, spool.now):
+        before = len(synced)
+        for n in range(50):
+            spool.now += 1_000_000_000
+            writer.append(False, claimed, b'"n":%d,"pad":"%s"}' % (n, b"x" * 30_000))
+        assert len(synced) - before >= 5
 
 
 def test_a_failed_sync_is_counted_and_its_segment_is_left(spool, say, monkeypatch):
