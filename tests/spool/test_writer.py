@@ -447,8 +447,8 @@ def test_events_that_all_claim_one_time_are_synced_as_time_goes_on(spool, monkey
     monkeypatch.setattr(lane_module.os, "fdatasync", synced.append)
     writer = spool.writer(durability="interval", shipper_lives=lambda: False)
     spool.now = time.time_ns()
-    for claimed, pad, least in ((spool.now - 10_000_000_000, 0, 50), (spool.now, 30_000, 5)):
-        before = len(synced)
+    for old, pad, least in ((10_000_000_000, 0, 50), (0, 30_000, 5)):
+        claimed, before = spool.now - old, len(synced)
         for n in range(50):
             spool.now += 1_000_000_000
             writer.append(False, claimed, b'"n":%d,"pad":"%s"}' % (n, b"x" * pad))
