@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, MutableMapping
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -19,7 +20,10 @@ from clusterlog.record.slot import slot
 
 
 class BoundLogger(structlog.BoundLoggerBase):
-    """A structlog bound logger. ``event, /, *args, **fields``: any keyword is a field but ``exc_info`` and ``stack_info``."""
+    """A structlog bound logger whose calls are ``event, /, *args, **fields``.
+
+    Any keyword is a field of the caller's, but for ``exc_info`` and ``stack_info``.
+    """
 
     def __init__(self, logger: Any, processors: Iterable[Any] = (), context: Any = None) -> None:
         standard = logger if isinstance(logger, logging.Logger) else logging.getLogger(getattr(logger, "name", None))
@@ -126,30 +130,36 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     def _say_otherwise(self, level: int, event: Any, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
         """Through the application's own structlog processors, or, before ``start``, to standard logging."""
-        road = slot.road
+        fields = {**self._context, **fields}
         try:
             if self._processors:
-                said = self._process_event(logging.getLevelName(level).lower(), event, dict(fields))
-                event, args, fields = _processed(said, event, args)
+                event, fields = self._processed(level, event, fields)
         except structlog.DropEvent:
             return
         except Exception as error:
-            fields = {**fields, "clusterlog_processor_failed": type(error).__name__}
+            fields["clusterlog_processor_failed"] = type(error).__name__
         failure = exception_of(fields.pop("exc_info", None))
-        fields.pop("stack_info", None)
+        stack = _stack() if fields.pop("stack_info", None) else None
+        road = slot.road
         if road is not None:
-            road.line(level, self._name, event, args, fields, failure)
+            road.line(level, self._name, event, args, fields, failure, stack)
         else:
-            _say_standard(self._logger, level, event, args, {**self._context, **fields}, failure)
+            _say_standard(self._logger, level, event, args, fields, failure)
 
+    def _processed(self, level: int, event: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Event and fields after the application's own chain.
 
-def _processed(said: Any, event: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """What structlog's chain returned, as event, arguments and fields."""
-    positional, keywords = said
-    fields = dict(keywords)
-    if positional:
-        return positional[0], (), fields
-    return fields.pop("event", event), args, fields
+        A renderer at its end makes a text, or arguments for another logger; the road wants what that was made from.
+        """
+        said: MutableMapping[str, Any] = {**fields, "event": event}
+        method = logging.getLevelName(level).lower()
+        for processor in self._processors:
+            made = processor(self._logger, method, dict(said))
+            if not isinstance(made, dict) or "event" not in made:
+                break
+            said = made
+        fields = dict(said)
+        return fields.pop("event", event), fields
 
 
 def _say_standard(
@@ -171,9 +181,9 @@ def _say_standard(
 
 
 def _caller() -> tuple[str, int, str] | None:
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
