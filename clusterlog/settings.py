@@ -227,14 +227,21 @@ def _early(values: Mapping[str, Any]) -> dict[str, str]:
 def _file_upward(directory: Path) -> tuple[Path | None, dict[str, Any]]:
     for folder in (directory, *directory.parents):
         own = folder / "clusterlog.toml"
-        if own.is_file():
+        if _there(own):
             return own, _toml(own, ())
         project = folder / "pyproject.toml"
-        if project.is_file():
+        if _there(project):
             table = _toml(project, ("tool", "clusterlog"))
             if table:
                 return project, table
     return None, {}
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a directory above that may not be searched
+        return False
 
 
 def _toml(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
@@ -261,7 +268,7 @@ def _home(early: Mapping[str, str], environ: Mapping[str, str], directory: Path,
     if early["environment"] in ("", "development"):
         if for_command:
             for folder in (directory, *directory.parents):
-                if (folder / ".clusterlog").is_dir():
+                if os.path.isdir(folder / ".clusterlog"):
                     return folder / ".clusterlog", "found upward"
         return directory / ".clusterlog", "default"
     if environ.get("STATE_DIRECTORY"):

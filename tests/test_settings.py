@@ -1,0 +1,194 @@
+"""Settings: one name in every place, one order of origins, one clear line for what cannot be used."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from clusterlog.errors import NotAllowed, SettingError
+from clusterlog.settings import Settings, load, names
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Put the settings together in an empty directory with no environment but what is given."""
+
+    def put(arguments=None, *, env=None, directory=tmp_path, **options):
+        return load(arguments, environ=env or {}, directory=directory, **options)
+
+    return put
+
+
+def test_the_defaults_are_those_of_the_contract(put, tmp_path):
+    found = put()
+    assert (found.environment, found.level, found.trust, found.propagate_to) == (
+        "development",
+        "INFO",
+        "private",
+        "private",
+    )
+    assert (found.linger, found.durability, found.disk_limit, found.metrics) == (60.0, "interval", 1 << 30, ())
+    assert found.node == socket.gethostname()
+    assert found.home == str(tmp_path / ".clusterlog")
+    assert set(found.origins) == set(names())
+
+
+def test_an_argument_beats_the_environment_beats_the_homes_file_beats_the_file_upward_beats_opentelemetry(
+    put, tmp_path
+):
+    home, project = tmp_path / "home", tmp_path / "project" / "below"
+    project.mkdir(parents=True)
+    home.mkdir()
+    env = {"CLUSTERLOG_HOME": str(home), "OTEL_SERVICE_NAME": "otel"}
+
+    def service(arguments=None):
+        found = put(arguments, env=env, directory=project)
+        return found.service, found.origins["service"]
+
+    assert service() == ("otel", "OpenTelemetry")
+    (tmp_path / "project" / "clusterlog.toml").write_text('service = "upward"')
+    assert service() == ("upward", str(tmp_path / "project" / "clusterlog.toml"))
+    (home / "clusterlog.toml").write_text('service = "home"')
+    assert service() == ("home", str(home / "clusterlog.toml"))
+    env["CLUSTERLOG_SERVICE"] = "environment"
+    assert service() == ("environment", "environment")
+    assert service({"service": "argument"}) == ("argument", "argument")
+    assert service({"service": None}) == ("environment", "environment")
+
+
+def test_a_table_in_pyproject_counts_and_other_projects_files_do_not_matter(put, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.clusterlog]\nlevel = "debug"\nmetrics = ["ms", "bytes"]')
+    found = put()
+    assert (found.level, found.metrics) == ("DEBUG", ("ms", "bytes"))
+    (tmp_path / "pyproject.toml").write_text("not toml at all [")
+    assert put().level == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"levle": "INFO"}, r"unknown setting 'levle' \(argument\), did you mean level\?"),
+        ({"zzz": 1}, r"unknown setting 'zzz' \(argument\); known: service, "),
+        ({"level": "LOUD"}, "level = 'LOUD' .argument.: expected one of DEBUG, INFO"),
+        ({"level": "warn"}, r"did you mean WARNING\?"),
+        ({"linger": "soon"}, "expected a duration such as 60, 15m"),
+        ({"linger": True}, "expected a duration"),
+        ({"linger": -1}, "expected a duration"),
+        ({"disk_limit": "much"}, "expected a size such as 1048576, 512MiB"),
+        ({"store": "htp://x"}, r"expected a URL that begins with http:, https: \(did you mean http:\?\)"),
+        ({"sink": "logs"}, "expected a URL that begins with file:, stdout:"),
+        ({"durability": "always"}, "expected one of page-cache, interval, level, strict"),
+        ({"service": ""}, "expected a name of 1 to 128"),
+        ({"service": "a\nb"}, "expected a text of one line"),
+        ({"node": "x" * 129}, "expected a name of 1 to 128"),
+        ({"metrics": 5}, "metrics = 5"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_with_its_origin_and_what_would_do(put, setting, said):
+    with pytest.raises(SettingError, match=said) as told:
+        put(setting)
+    assert told.value.exit_code == 2
+    assert "\n" not in str(told.value)
+
+
+def test_a_misspelt_variable_or_key_is_told_with_the_place_it_stands_in(put, tmp_path):
+    with pytest.raises(SettingError, match=r"'sevice' \(environment\), did you mean service"):
+        put(env={"CLUSTERLOG_SEVICE": "x"})
+    (tmp_path / "clusterlog.toml").write_text('stroe = ""')
+    with pytest.raises(SettingError, match=r"'stroe' \(.*clusterlog.toml\), did you mean store"):
+        put()
+
+
+def test_a_file_that_is_no_toml_is_told_with_its_place(put, tmp_path):
+    (tmp_path / "clusterlog.toml").write_text("service = ")
+    with pytest.raises(SettingError, match=r"clusterlog\.toml: Invalid value"):
+        put()
+
+
+def as_nobody(check):
+    """Run ``check`` in a child that has no rights here; whether it was true."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setuid(65534)
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.fixture
+def open_directory():
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
+def test_a_file_without_permission_is_not_allowed(open_directory):
+    (open_directory / "clusterlog.toml").touch(0o600)
+
+    def refused():
+        with pytest.raises(NotAllowed, match="permission denied"):
+            load({}, environ={}, directory=open_directory)
+        return True
+
+    assert as_nobody(refused)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
+def test_a_directory_above_that_may_not_be_searched_holds_no_file_for_us(open_directory):
+    below = open_directory / "closed" / "below"
+    below.mkdir(parents=True)
+    (open_directory / "closed").chmod(0o700)
+    assert as_nobody(lambda: load({}, environ={}, directory=below).level == "INFO")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60", 60), ("1.5", 1.5), ("250ms", 0.25), ("15m", 900), ("2h", 7200), ("7d", 604800), (9, 9)]
+)
+def test_durations_are_read(put, text, seconds):
+    assert put({"linger": text}).linger == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1024", 1024), ("1KiB", 1024), ("2 MiB", 2 << 20), ("1G", 1 << 30), (7, 7)]
+)
+def test_sizes_are_read(put, text, size):
+    assert put({"disk_limit": text}).disk_limit == size
+
+
+def test_lists_are_read_from_texts_and_lists_alike(put):
+    assert put({"redact": "iban, tax id ,"}).redact == put({"redact": ["iban", "tax id"]}).redact == ("iban", "tax id")
+
+
+def test_in_development_the_home_lies_here_and_commands_look_upward(put, tmp_path):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / ".clusterlog").mkdir()
+    assert put(directory=below).home == str(below / ".clusterlog")
+    assert put(directory=below, for_command=True).home == str(tmp_path / ".clusterlog")
+
+
+def test_a_relative_home_is_taken_from_the_working_directory(put, tmp_path):
+    assert put({"home": "here"}).home == str(tmp_path / "here")
+
+
+def test_in_production_the_home_is_the_services_state_directory(put):
+    env = {"CLUSTERLOG_ENVIRONMENT": "production", "STATE_DIRECTORY": "/var/lib/shop:/var/lib/other"}
+    assert put(env=env).home == "/var/lib/shop"
+
+
+def test_in_production_without_one_it_is_the_systems_or_the_users(put, monkeypatch):
+    monkeypatch.setattr("clusterlog.settings.os.access", lambda path, mode: False)
+    env = {"CLUSTERLOG_ENVIRONMENT": "production", "XDG_STATE_HOME": "/state"}
+    assert put(env=env).home == "/state/clusterlog"
+    assert put(env={"CLUSTERLOG_ENVIRONMENT": "production", "HOME": "/u"}).home == "/u/.local/state/clusterlog"
+    monkeypatch.setattr("clusterlog.settings.os.access", lambda path, mode: True)
+    assert put(env=env).home == "/var/lib/clusterlog"
+
+
+def test_every_setting_tells_what_it_is():
+    assert all(each.metadata["doc"] for each in Settings.__dataclass_fields__.values() if each.name != "origins")
