@@ -143,7 +143,8 @@ def test_a_directory_above_that_may_not_be_searched_holds_no_file_for_us(open_di
     below = open_directory / "closed" / "below"
     below.mkdir(parents=True)
     (open_directory / "closed").chmod(0o700)
-    assert as_nobody(lambda: load({}, environ={}, directory=below).level == "INFO")
+    home = {"home": str(open_directory / "home")}
+    assert as_nobody(lambda: load(home, environ={}, directory=below).level == "INFO")
 
 
 @pytest.mark.parametrize(
