@@ -48,6 +48,9 @@ _KEYS = re.compile(
 # Not the fraction of a number, nor what stands before one.
 _DIGITS = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9]{4,}(?:[ -][0-9]+)*")
 _FRACTION = re.compile(r"\.[0-9]")
+# What hangs on a run of digits: letters may (``PAN4111…``), but letters and digits mixed are a hexadecimal id.
+_ID_BEFORE = re.compile(r"[0-9][A-Za-z]{1,64}\Z")
+_ID_BEHIND = re.compile(r"[A-Za-z]{1,64}[0-9]")
 _LENGTHS = {"2": (16,), "3": (14, 15, 16), "4": (13, 16, 19), "5": (16,), "6": (16, 17, 18, 19)}
 """ISO/IEC 7812: the lengths of card numbers by their first digit."""
 _FLAT = bytes.maketrans(b"123456789 ", b"000000000-")
@@ -112,10 +115,12 @@ def _basic(found: re.Match[str]) -> str:
 
 def _cards(found: re.Match[str]) -> str:
     """Replace the card numbers in a run of digit groups; a number before or after one does not hide it."""
-    run = found[0]
+    run, text = found[0], found.string
     groups = [(m.start(), m.end()) for m in re.finditer("[0-9]+", run)]
-    if _FRACTION.match(found.string, found.end()):
+    if _FRACTION.match(text, found.end()) or _ID_BEHIND.match(text, found.end()):
         groups.pop()
+    if _ID_BEFORE.search(text, max(0, found.start() - 65), found.start()):
+        groups = groups[1:]
     told, done, first = "", 0, 0
     while first < len(groups):
         last = _card_at(run, groups, first)
@@ -132,14 +137,14 @@ def _card_at(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
     """The last group of a card number that begins with group ``first``, or ``None``."""
     digits = ""
     for last in range(first, min(first + 5, len(groups))):
-        start, end = groups[last]
-        # Cards are printed in groups of four to six; only what follows the second may be shorter.
-        if (end - start < 4 and last - first < 2) or len(digits) + end - start > 19:
+        size = groups[last][1] - groups[last][0]
+        # Cards are printed whole or in groups of four to six; only what follows the second may be shorter.
+        if (size < 4 and last - first < 2) or (size > 6 and last > first):
             return None
-        digits += run[start:end]
+        digits += run[slice(*groups[last])]
         if len(digits) in _LENGTHS.get(digits[0], ()) and _luhn(digits):
             return last
-        if end - start < 4:
+        if not 4 <= size <= 6:
             return None
     return None
 

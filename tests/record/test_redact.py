@@ -139,6 +139,7 @@ REDACTED = {
     "100 4111111111111111 200": "100 [redacted] 200",
     "1234 4111 1111 1111 1111 12": "1234 [redacted] 12",
     "4222222222222": "[redacted]",
+    "PAN4111111111111111USD": "PAN[redacted]USD",
 }
 
 
@@ -160,7 +161,8 @@ def test_a_secret_in_a_text_is_replaced_and_what_stands_around_it_is_not(text, e
         "1700000000000", "ts 1700000000000000000", "0193b2a4-7c1e-7d3a-9f00-1234567890ab", "secretary=bob",
         "risk-assessment-for-every-customer", "sk-learn-pipeline-of-some-length", "-----BEGIN CERTIFICATE-----\nMII",
         "AKIAIOSFODNN7EXAMPLELONGER", "the password of bob", "", "[redacted]", "tokenizer=bpe", "x: (password)",
-        "4111111111111111.5", "1111111111111117", "9111111111111110", "411111111111116", "411111111111111118",
+        "a1b4111111111111111", "4111111111111111ab3", "4111-111111111111", "4111111111111111.5",
+        "1111111111111117", "9111111111111110", "411111111111116", "411111111111111118",
     ],
 )  # fmt: skip
 def test_a_text_without_secret_comes_back_as_the_very_same_object(text):
