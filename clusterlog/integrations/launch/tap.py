@@ -20,7 +20,8 @@ from clusterlog.integrations.launch import arbiter
 CONSOLE = 30
 """WARNING: the root level of a program that sets none, and so what its own handlers get."""
 
-_ACCESS = frozenset({"uvicorn.access", "gunicorn.access"})
+_ACCESS = frozenset({"uvicorn.access", "gunicorn.access", "werkzeug.access"})
+"""A server's own access lines: the access event tells more."""
 
 
 class Lowered(int):
@@ -63,7 +64,7 @@ def _calling_handlers(patch: Patch) -> Any:
         if not patch.on:
             original(self, record)
             return
-        if not (arbiter.keeps_quiet(record) or _console_only(record)):
+        if not (arbiter.keeps_quiet(record) or record.name in _ACCESS):
             _take(self, record)
         if record.levelno >= CONSOLE or record.levelno >= _level_without_us(self):
             original(self, record)
@@ -105,11 +106,6 @@ def _heard(logger: Any) -> bool:
                 return True
         logger = logger.parent if logger.propagate else None
     return False
-
-
-def _console_only(record: Any) -> bool:
-    """A server's own access lines: the access event tells more. werkzeug's development server has but one name."""
-    return record.name in _ACCESS or (record.name == "werkzeug" and record.levelno < CONSOLE)
 
 
 def _level_without_us(logger: Any) -> int:
