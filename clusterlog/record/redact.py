@@ -46,20 +46,21 @@ _NAME = re.compile(
 )
 # The pair ``('a', 'value')`` as multi-dictionaries and lists of headers print it.
 _FIRST = re.compile(r"\(b?(?P<quote>[\"'])(?P<name>[\w.-]{1,128})(?P=quote), {0,2}")
+# No possessive quantifiers anywhere: Debian 12's Python 3.11.2 gets them wrong.
 _QUOTED = re.compile(
-    r"(?:[bru]{0,2}(?P<quote>[\"'`]))(?P<value>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)"
-    r"|(?P<escaped>\\{1,4}[\"'])(?P<inner>.*?)(?<!\\)(?P=escaped)",
+    r"[bru]{0,2}(?:\"(?P<double>[^\"\\]*(?:\\.[^\"\\]*)*)\"|'(?P<single>[^'\\]*(?:\\.[^'\\]*)*)'|`(?P<back>[^`]*)`)"
+    r"|(?P<mark>\\{1,4}[\"'])(?P<inner>.*?)(?<!\\)(?P=mark)",
     re.DOTALL,
 )
 _OPEN = re.compile(r"(?:[bru]{0,2}|\\{1,4})[\"'`]")
-_LINE = re.compile(r"(?:[^\r\n\\]++|\\(?![rn]))*")
+_LINE = re.compile(r"[^\r\n\\]*(?:\\(?![rn])[^\r\n\\]*)*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,31}[ +]{1,4}(?=[^\s=,;&])")
 # Up to a blank or a quote; a comma, semicolon, ampersand or closing bracket ends it only where something new begins.
 _BARE = re.compile(
-    r"(?:[^\s\"'<>`,;&)\]}]++"
+    r"(?:[^\s\"'<>`,;&)\]}]+"
     r"|[,;&](?![\s,;&]|\Z|[\w.-]{1,64}[=:])"
     r"|[)\]}](?![\s,;.)\]}\"'&]|\Z)"
-    r"|[\"'](?=\w))*+"
+    r"|[\"'](?=\w))*"
 )
 
 
@@ -166,9 +167,7 @@ def _within(wanted: tuple[str, ...], parts: list[str]) -> bool:
 def _quoted_value(text: str, at: int) -> tuple[int, int]:
     """Where the quoted text at ``at`` begins and ends, without its quotes; (-1, -1) if there is none."""
     found = _QUOTED.match(text, at)
-    if found is None:
-        return -1, -1
-    return found.span("value") if found["quote"] else found.span("inner")
+    return found.span(found.lastgroup or 0) if found else (-1, -1)
 
 
 def _bare_value(text: str, at: int, name: re.Match[str]) -> tuple[int, int]:
