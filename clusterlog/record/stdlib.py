@@ -15,7 +15,7 @@ from clusterlog.record.slot import slot
 _BARE = logging.LogRecord("", 0, "", 0, "", (), None)
 _OWN = len(_BARE.__dict__)
 _RESERVED = frozenset(_BARE.__dict__) | {"message", "asctime", "taskName"}
-_FIRST, _LAST = 0, 4_102_444_800_000_000_000
+_FIRST, _LAST = 0.0, 4_102_444_800.0
 """A record's time outside of these (1970 to 2100) is not believed: the clock is asked instead."""
 
 elsewhere: set[str] = set()
@@ -48,13 +48,13 @@ class ToldFields(dict[str, Any]):
     __slots__ = ()
 
 
-_TOLD: frozenset[Any] = frozenset({Told, ToldFields})
-_EVENT_DICTS: frozenset[Any] = frozenset({dict, ToldFields})  # what structlog's wrap_for_formatter hands over
+_TOLD: frozenset[type[Any]] = frozenset((Told, ToldFields))
+_EVENT_DICTS: frozenset[type[Any]] = frozenset((dict, ToldFields))  # what structlog's wrap_for_formatter hands over
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
     """The caller's own fields of a record: what ``extra=`` and filters put behind the library's attributes."""
-    if len(record.__dict__) == _OWN:
+    if len(record.__dict__) == _OWN and next(reversed(record.__dict__)) in _RESERVED:
         return {}
     # The library sets its attributes first and always the same ones, so that one cut separates the caller's.
     found = dict(islice(record.__dict__.items(), _OWN, None))
@@ -89,8 +89,8 @@ class RecordHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit."""
-        passed = self.filter(record) if self.filters else True
-        if isinstance(passed, logging.LogRecord):
+        passed: object = self.filter(record) if self.filters else True
+        if isinstance(passed, logging.LogRecord):  # from 3.12 on a filter may answer with another record
             record = passed
         if passed:
             self.emit(record)
@@ -104,7 +104,8 @@ class RecordHandler(logging.Handler):
         if _told and (get_ident(), record.name) in _told:
             return
         event, args, fields, failure = words(record)
-        wall_ns = int(record.created * 1e9) if type(record.created) is float else 0
+        created = record.created
+        wall_ns = int(created * 1e9) if type(created) is float and _FIRST < created < _LAST else 0
         road.line(
             record.levelno,
             record.name,
@@ -113,5 +114,5 @@ class RecordHandler(logging.Handler):
             fields,
             failure,
             record.stack_info,
-            wall_ns if _FIRST < wall_ns < _LAST else 0,
+            wall_ns,
         )
