@@ -1,7 +1,7 @@
 """Dead letters: events a sink will never take as they are, kept with the reason in ``dead/``.
 
 They lie in segments of the spool's own format, so a torn tail costs one letter and every tool that reads a spool
-reads them. A letter's payload is a JSON object around the event's exact text.
+reads them. A letter's payload is a line of JSON that says what and why, and then the event's exact bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterlog.spool.budget import SEGMENT_BYTES, used_bytes
-from clusterlog.spool.segment import MAX_PAYLOAD, PRIORITY, Record, SegmentName, frame, scan
+from clusterlog.spool.segment import PRIORITY, Record, SegmentName, frame, scan
 from clusterlog.store.base import Delivery
 
 REASON_LIMIT = 512
@@ -56,12 +56,8 @@ class Quarantine:
             "sink": self._sink,
             "reason": reason[:REASON_LIMIT],
             "wall_ns": wall_ns,
-            "body": delivery.body.decode("utf-8", "surrogateescape"),
         }
-        payload = json.dumps(told).encode()
-        if len(payload) > MAX_PAYLOAD:  # escapes have made it longer than a record may be
-            told["body"] = told["body"][: MAX_PAYLOAD // 8]
-            payload = json.dumps({**told, "cut": True}).encode()
+        payload = json.dumps(told).encode() + b"\n" + delivery.body
         if self._fd < 0 or self._offset >= SEGMENT_BYTES:
             self._begin_segment()
         self._sequence += 1
@@ -108,7 +104,6 @@ def letters(directory: Path) -> Iterator[Letter]:
     for name in names:
         for item in scan(directory / str(name)):
             if isinstance(item, Record):
-                told: dict[str, Any] = json.loads(item.payload)
-                told.pop("cut", None)
-                body = told.pop("body").encode("utf-8", "surrogateescape")
+                head, _, body = item.payload.partition(b"\n")
+                told: dict[str, Any] = json.loads(head)
                 yield Letter(**told, body=body)

@@ -24,7 +24,9 @@ NUMBERS = struct.Struct("<IIQQ")
 NUMBERS_AT = 8
 CRC = struct.Struct("<I")
 CRC_AT = 12
-MAX_PAYLOAD = 1 << 20
+MAX_EVENT = 1 << 20
+"""Bytes of one event as the application's side writes it."""
+MAX_PAYLOAD = MAX_EVENT + (64 << 10)
 """Bytes of one payload; a length beyond it in a file is damage, known before anything is allocated."""
 
 PRIORITY = 0b01

@@ -22,7 +22,7 @@ from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget, Ledger
 from clusterlog.spool.lane import FULL, Lane, reason_of
 from clusterlog.spool.numbering import Head, numbered
-from clusterlog.spool.segment import CRC, CRC_AT, FLAGS_AT, HEADER_SIZE, MAX_PAYLOAD, NUMBERS, NUMBERS_AT, STATE
+from clusterlog.spool.segment import CRC, CRC_AT, FLAGS_AT, HEADER_SIZE, MAX_EVENT, NUMBERS, NUMBERS_AT, STATE
 
 Durability = Literal["page-cache", "interval", "level", "strict"]
 SYNC_NS = 200_000_000
@@ -119,7 +119,7 @@ class Writer:
         record = lane.header + lane.stamp % (ns - lane.second, sequence, sequence)
         record += rest
         size = len(record) - HEADER_SIZE
-        if size > MAX_PAYLOAD:
+        if size > MAX_EVENT:
             self._refuse(lane, "oversize", ns, rest, flags)
             self._report_losses(self._clock())
             return False

@@ -16,7 +16,7 @@ from clusterlog.spool import liveness
 from clusterlog.spool.budget import Budget
 from clusterlog.spool.lane import ROTATE_NS
 from clusterlog.spool.reader import instances
-from clusterlog.spool.segment import MAX_PAYLOAD
+from clusterlog.spool.segment import MAX_EVENT
 
 
 def test_events_come_back_in_order_and_without_gaps(spool, say):
@@ -360,7 +360,7 @@ def test_a_directory_that_cannot_be_made_is_counted_and_tried_again(spool, say, 
 def test_an_event_larger_than_a_record_may_be_is_refused_and_explained_at_once(spool, say):
     writer = spool.writer()
     say(writer, 1)
-    say(writer, 2, pad=MAX_PAYLOAD)
+    say(writer, 2, pad=MAX_EVENT)
     say(writer, 3)
     assert spool.said() == [1, 3]
     assert spool.states("drop")[0]["reason"] == "oversize"
