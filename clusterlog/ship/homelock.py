@@ -42,8 +42,11 @@ class HomeLock:
             raise SettingError(f"{home} cannot be a home: {error.strerror}; choose another --home") from None
         if fd < 0:
             raise HomeBusy(str(home), max(0, liveness.holder(path)))
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:  # a full disk: the number is for people, and the lock is what frees the disk again
+            pass
         return cls(path, fd)
 
     @staticmethod

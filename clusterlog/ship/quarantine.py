@@ -45,7 +45,7 @@ class Quarantine:
         self._sequence = 0
         self._offset = 0
         self._fd = -1
-        self.dropped_files = 0
+        self.dropped = 0
 
     def keep(self, delivery: Delivery, reason: str, wall_ns: int) -> None:
         """Write one letter durably. Raises OSError; then the event must stay in the spool."""
@@ -72,7 +72,7 @@ class Quarantine:
     def _begin_segment(self) -> None:
         self.close()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.dropped_files += _make_room(self._directory)
+        self.dropped += _make_room(self._directory)
         self._name = replace(self._name, number=self._name.number + 1)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(self._directory / str(self._name), flags, 0o600)
@@ -86,12 +86,13 @@ class Quarantine:
 
 
 def _make_room(directory: Path) -> int:
-    """Remove the oldest letters beyond the limit; how many files that cost."""
+    """Remove the oldest letters beyond the limit; how many that were."""
     removed = 0
     names = sorted(filter(None, map(SegmentName.parse, os.listdir(directory))))
     while names and used_bytes(directory) + SEGMENT_BYTES > DISK_LIMIT:
-        (directory / str(names.pop(0))).unlink(missing_ok=True)
-        removed += 1
+        oldest = directory / str(names.pop(0))
+        removed += sum(isinstance(item, Record) for item in scan(oldest))
+        oldest.unlink()
     return removed
 
 

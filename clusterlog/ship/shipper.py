@@ -203,6 +203,9 @@ class Shipper:
         except OSError as error:
             self.error = f"cannot keep a refused event in {self.home / 'dead'}: {error.strerror}"
             return False
+        lost, self._quarantine.dropped = self._quarantine.dropped, 0
+        if lost:
+            self.acknowledged.dropped["dead_letter_limit"] += lost
         self.report.dead += 1
         self.acknowledged.totals["dead"] += 1
         facts = {"first_seq": delivery.sequence, "last_seq": delivery.sequence, "count": 1}
