@@ -173,6 +173,9 @@ def test_a_host_that_may_not_know_is_told_nothing_not_even_after_a_redirect(star
     assert [path for path, seen in callee.seen if seen] == [f"/to?{foreign}/there"]
     assert [path for path, seen in callee.seen if not seen] == ["/there"]
     assert len(started()["call"]) == 2
+    context.leave()
+    get(f"{foreign}/outside")
+    assert callee.seen[-1] == ("/outside", {})
 
 
 def test_a_traceparent_of_somebody_else_is_left_alone_and_its_span_is_the_calls(started, callee, get):

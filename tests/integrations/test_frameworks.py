@@ -280,6 +280,11 @@ class TestFlask:
         assert line["log"]["logger"] == "shop"
         assert line["http"]["request"]["id"] == only(started)["http"]["request"]["id"]
 
+    def test_instrumenting_it_again_puts_nothing_around_it_again(self):
+        app = self.app()
+        once = app.wsgi_app
+        assert clusterlog.instrument(app).wsgi_app is once
+
     def test_a_route_is_its_rule(self, started):
         for path in ("/items/7", "/nowhere"):
             self.app().test_client().get(path).close()

@@ -149,10 +149,14 @@ def test_a_handler_that_others_use_as_well_leaves_their_lines_alone(started, con
     assert console.err.getvalue() == "WARNING:  a line of somebody else\n"
 
 
-def test_what_is_meant_for_a_coloured_console_is_no_field(started, console):
+def test_what_is_meant_for_a_coloured_console_is_no_field_and_stays_for_it(started, console):
     lines.settle()
+    later = logging.getLogger("uvicorn").handlers[0]
+    later.formatter.use_colors = later.formatter.inner.use_colors = True
+    logging.getLogger("uvicorn").handlers.reverse()
     logging.getLogger("uvicorn.error").info("Started %d", 7, extra={"color_message": "Started \x1b[1m%d", "own": 1})
     assert started()["app"][0]["labels"] == {"own": 1}
+    assert "Started \x1b[1m7" in console.err.getvalue()
 
 
 def test_a_formatter_that_was_wrapped_can_be_asked_as_before(started, console):

@@ -186,10 +186,9 @@ def test_gunicorn_with_preload_and_with_workers_for_asgi(serve, servers, applica
     assert len([each for each in events.of(answers[1].id)["app"] if "error" in each]) == 1
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread"])
-def test_an_untouched_application_under_gunicorn_is_instrumented_where_the_worker_loads_it(
-    serve, servers, tmp_path, kind
-):
+@pytest.fixture
+def untouched(tmp_path):
+    """A configuration of gunicorn that follows whatever its workers load."""
     config = tmp_path / "gunicorn.conf.py"
     config.write_text(
         "import clusterlog\n"
@@ -197,8 +196,24 @@ def test_an_untouched_application_under_gunicorn_is_instrumented_where_the_worke
         "everything()\n"
         "def post_fork(server, worker):\n"
         "    clusterlog.start('untouched')\n"
+        "def post_worker_init(worker):\n"
+        "    open('ready', 'w').close()\n"
     )
-    server = serve(servers["gunicorn"]("untouched:wsgi", "-c", str(config), "-k", kind))
+    return ["untouched:wsgi", "-c", str(config)]
+
+
+def test_a_worker_of_gunicorn_is_heard_before_its_first_request(serve, servers, untouched, until):
+    server = serve(servers["gunicorn"](*untouched))
+    until((server.home.parent / "ready").exists, "the worker is ready")
+    server.stop()
+    assert [said for said in server.events().messages if said.startswith("Worker exiting")]
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_an_untouched_application_under_gunicorn_is_instrumented_where_the_worker_loads_it(
+    serve, servers, untouched, kind
+):
+    server = serve(servers["gunicorn"](*untouched, "-k", kind))
     answer = server.ask("/a")
     server.stop()
     events = server.events()
