@@ -47,14 +47,17 @@ def instances(spool: Path) -> list[Instance]:
     alive = {name[:-5]: liveness.holder(spool / name) for name in before if name.endswith(".lock") and name[0] != "."}
     found: dict[str, dict[SegmentName, int]] = {instance: {} for instance in alive}
     with os.scandir(spool) as entries:
-        for entry in entries:
-            name = SegmentName.parse(entry.name)
-            if name is None:
-                continue
-            if name.instance not in found:
-                # Made since, or its writer has said good-bye and taken its lock away.
-                alive[name.instance] = liveness.holder(spool / f"{name.instance}.lock")
-            found.setdefault(name.instance, {})[name] = _size(entry)
+        # All names before the first size: a large directory is read piece by piece, and a segment that was looked at
+        # before its successor was made may have grown in between.
+        listed = list(entries)
+    for entry in listed:
+        name = SegmentName.parse(entry.name)
+        if name is None:
+            continue
+        if name.instance not in found:
+            # Made since, or its writer has said good-bye and taken its lock away.
+            alive[name.instance] = liveness.holder(spool / f"{name.instance}.lock")
+        found.setdefault(name.instance, {})[name] = _size(entry)
     return [Instance(each, alive[each], dict(sorted(found[each].items()))) for each in sorted(found)]
 
 

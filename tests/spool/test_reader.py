@@ -1,6 +1,8 @@
 """The shipper's view: records in order from where it was, a bad tail on a living segment means "not yet"."""
 
+import os
 import time
+from contextlib import contextmanager
 
 from clusterlog.context.ids import new_entity_id
 from clusterlog.spool.budget import Budget
@@ -110,3 +112,29 @@ def test_segments_without_a_lock_file_belong_to_a_dead_writer(tmp_path):
     name = SegmentName(new_entity_id(), "priority", 3)
     (tmp_path / str(name)).write_bytes(frame(b"{}", 1, 1, 1, name.seed))
     assert [(each.id, each.alive) for each in instances(tmp_path)] == [(name.instance, False)]
+
+
+def test_a_segment_that_grows_and_gets_a_successor_while_the_directory_is_listed_is_read_whole(tmp_path, monkeypatch):
+    first = SegmentName(new_entity_id(), "bulk", 1)
+    second = SegmentName(first.instance, "bulk", 2)
+    (tmp_path / str(first)).write_bytes(frame(b"{}", 0, 1, 1, first.seed))
+    scandir = os.scandir
+
+    @contextmanager
+    def piece_by_piece(path):
+        """What the kernel does with a large directory: names made meanwhile come with a later piece."""
+
+        def entries():
+            with scandir(path) as piece:
+                yield from piece
+            with (tmp_path / str(first)).open("ab") as file:
+                file.write(frame(b"{}", 0, 2, 1, first.seed))
+            (tmp_path / str(second)).write_bytes(frame(b"{}", 0, 3, 1, second.seed))
+            with scandir(path) as piece:
+                yield from (entry for entry in piece if entry.name == str(second))
+
+        yield entries()
+
+    monkeypatch.setattr(os, "scandir", piece_by_piece)
+    reader = LaneReader(tmp_path, first.instance, "bulk")
+    assert numbers(reader.read(instances(tmp_path)[0])) == [1, 2, 3]
