@@ -25,12 +25,14 @@ class IdentityHash:
 
     def __call__(self, identity: str) -> tuple[str, str]:
         """(hash, key id) of an identity, both lower-case hex; the key id says which key, and nothing about it."""
-        if self._key is None:
-            self._key = self._load()
-            self.key_id = hashlib.sha256(b"clusterlog key id" + self._key).hexdigest()[:8]
+        key = self._key
+        if key is None:
+            key = self._load()
+            self.key_id = hashlib.sha256(b"clusterlog key id" + key).hexdigest()[:8]
+            self._key = key  # last, for another thread that looks now
         found = self._known.get(identity)
         if found is None:
-            found = hmac.new(self._key, identity.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+            found = hmac.new(key, identity.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
             if len(self._known) >= _CACHE_SIZE:
                 self._known.clear()
             self._known[identity] = found
@@ -49,9 +51,9 @@ class IdentityHash:
         return self._file.read_bytes().strip() or os.urandom(KEY_BYTES)
 
     def _make(self) -> bytes:
-        """Written beside and linked into place, so that of two processes one key wins, and a whole one."""
+        """Written beside and linked into place, so that of two processes or threads one key wins, and a whole one."""
         key = os.urandom(KEY_BYTES).hex().encode()
-        beside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        beside = self._file.with_name(f".{self._file.name}.{os.urandom(8).hex()}")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

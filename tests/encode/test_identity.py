@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import stat
+import threading
 
 import pytest
 
@@ -72,3 +73,24 @@ def test_without_a_place_for_the_key_one_of_this_process_alone_serves():
 def test_an_empty_key_file_is_no_key_that_anybody_knows(tmp_path):
     (tmp_path / "key").touch()
     assert IdentityHash(tmp_path / "key")("alice")[0] != hmac.new(b"", b"alice", hashlib.sha256).hexdigest()
+
+
+def test_threads_that_make_the_key_at_once_use_one(tmp_path, monkeypatch):
+    meeting = threading.Barrier(4)
+    link = os.link
+
+    def link_together(source, target):
+        meeting.wait(10)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_together)
+    hashing = IdentityHash(tmp_path / "user.key")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(hashing("alice"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {IdentityHash(tmp_path / "user.key")("alice")}
+    assert len(found) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["user.key"]
