@@ -56,7 +56,10 @@ def holder(path: Path) -> int:
 
 def release(path: Path, fd: int) -> None:
     """Give the lock up and take its file away."""
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # a directory that may not be written any more; whoever ships it takes the file away
+        pass
     HELD.discard(_key(path))
     os.close(fd)
 
