@@ -1,5 +1,6 @@
 """One process per home ships; a second one is told who does."""
 
+import errno
 import os
 import signal
 import stat
@@ -85,3 +86,13 @@ def test_a_network_file_system_is_refused_with_what_to_do(tmp_path, monkeypatch)
     monkeypatch.setattr("clusterlog.spool.filesystem.kind_of", lambda path: "nfs4")
     with pytest.raises(SettingError, match=r"nfs4.*local directory"):
         HomeLock.take(tmp_path)
+
+
+def test_a_full_disk_does_not_keep_the_one_out_who_could_empty_it(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with HomeLock.take(tmp_path):
+        assert HomeLock.holder(tmp_path) == os.getpid()
+    assert HomeLock.holder(tmp_path) == 0
