@@ -186,7 +186,7 @@ def gunicorn(application: str, *options: str) -> Callable[..., Served]:
 
     def begin(directory: Path, **environ: str) -> Served:
         port = free_port()
-        bound = ["-b", f"127.0.0.1:{port}", "--access-logfile", "-", "--no-control-socket"]
+        bound = ["-b", f"127.0.0.1:{port}", "--access-logfile", "-", "--no-control-socket", "--graceful-timeout", "5"]
         return Served(directory, ["-m", "gunicorn", application, *bound, *options], port, **environ)
 
     return begin

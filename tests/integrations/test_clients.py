@@ -16,6 +16,7 @@ import urllib3
 import clusterlog
 from clusterlog.context import request as context
 from clusterlog.context.request import Request
+from clusterlog.integrations.clients.call import Call
 
 REFUSED = "http://127.0.0.1:1"
 CARRIED = ("x-request-id", "traceparent", "tracestate")
@@ -218,6 +219,25 @@ def test_user_and_password_are_nowhere(started, callee, get):
     get(f"http://ann:sesame@127.0.0.1:{callee.server_port}/x")
     assert "sesame" not in repr(started())
     assert started()["call"][0]["url"]["domain"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "path", "url"),
+    [
+        ("http", "orders", 80, "/a", "http://orders/a"),
+        ("https", "orders", 443, "", "https://orders/"),
+        ("https", "orders", 80, "/a", "https://orders:80/a"),
+        ("http", "::1", 8000, "/a", "http://[::1]:8000/a"),
+        ("http", "orders", None, "/a", "http://orders/a"),
+    ],
+)
+def test_a_port_is_told_where_it_is_not_the_usual_one(started, scheme, host, port, path, url):
+    with Call("GET", scheme, host, port, path) as call:
+        call.status = 204
+    (event,) = started()["call"]
+    assert event["message"] == f"GET {url} 204"
+    assert event["url"].get("port") == (port if f":{port}/" in url else None)
+    assert event["url"]["domain"] == host
 
 
 def test_a_call_from_a_thread_of_a_pool_belongs_to_the_request_that_submitted_it(started, callee, get):
