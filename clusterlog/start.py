@@ -16,6 +16,7 @@ from typing import Any
 
 from clusterlog.context import crossing, ids, peers, request
 from clusterlog.encode.ecs import Encoder
+from clusterlog.encode.rendered import Bound
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
 from clusterlog.record.slot import slot
@@ -36,6 +37,8 @@ class SpoolRoad:
         self.settings = settings
         self.encoder = Encoder.of(settings)
         self.writer = _writer(settings, self.encoder)
+        self.bound = self.encoder.bound
+        self._encode = self.encoder.line
         self._append = self.writer.append
 
     def line(
@@ -48,10 +51,11 @@ class SpoolRoad:
         failure: BaseException | None = None,
         stack: str | None = None,
         wall_ns: int = 0,
+        bound: Bound | None = None,
     ) -> None:
         """A log line; see ``record.slot.Road``."""
         try:
-            rest = self.encoder.line(level, logger, event, args, fields, failure, stack)
+            rest = self._encode(level, logger, event, args, fields, failure, stack, bound)
             self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
         except Exception:  # a fault of ours is counted, and never the host's
             self.writer.ledger.total["internal_error"] += 1

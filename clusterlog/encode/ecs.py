@@ -33,9 +33,8 @@ EVENT_LIMIT = (1 << 20) - 4096
 """Bytes of a document without its head; with it, it fits into a record of the spool."""
 NAME_LIMIT = 256
 CACHE_SIZE = 4096
-CACHED_MESSAGE = 1024
-CACHED_TEXT = 128
-_TWO_63 = 1 << 63
+CACHED_TEXT = 256
+"""Characters; longer texts are not remembered."""
 _ALARMING = frozenset({"drop", "dead-letter", "crash-close", "silence"})
 
 
@@ -80,7 +79,7 @@ class Encoder:
         self._metrics = metrics
         self._identity_hash = identity_hash
         self._heads: dict[tuple[str, int], bytes] = {}
-        self._messages: dict[str, bytes] = {}
+        self._prefixes: dict[tuple[int, str, str], bytes] = {}
         self._templates: dict[str, bytes] = {}
         self._innocent_names: set[str] = set()
         self._innocent_texts: set[str] = set()
@@ -125,19 +124,17 @@ class Encoder:
     ) -> bytes:
         """A log line without its head; ``bound`` is what ``bound()`` made of a logger's own fields. Never raises."""
         try:
-            head = self._heads.get((logger, level)) or self._logger_head(logger, level)
-            message = self._messages.get(event) if type(event) is str and not args else None
-            if message is None:
-                message = self._message(event, args)
             rendered = self._context() if bound is None else self._joined(bound)
-            if failure is not None or stack:
-                line = self._careful(head, message, rendered, fields, failure, stack)
-            elif not fields:
-                line = head + message + rendered.plain
-            elif own := self._plain(fields, rendered):
-                line = b"".join((head, message, rendered.lead, own, b"}"))
+            if type(event) is str and not args and failure is None and not stack:
+                prefix = self._prefixes.get((level, logger, event)) or self._prefix(level, logger, event)
+                if not fields:
+                    line = prefix + rendered.plain
+                elif own := self._plain(fields, rendered):
+                    line = b"".join((prefix, rendered.lead, own, b"}"))
+                else:
+                    line = self._careful(level, logger, event, args, rendered, fields, None, None)
             else:
-                line = self._careful(head, message, rendered, fields, None, None)
+                line = self._careful(level, logger, event, args, rendered, fields, failure, stack)
             return line if len(line) <= EVENT_LIMIT else self._cut(line)
         except Exception as error:
             return self._minimal(level, logger, event, error)
@@ -151,27 +148,32 @@ class Encoder:
 
         What has been judged innocent once is known: most calls say the same few names and texts again and again.
         """
-        names, texts = self._innocent_names, self._innocent_texts
+        texts = self._innocent_texts
         try:
-            for name, value in fields.items():
-                if name not in names and not self._judge_name(name):
-                    return b""
+            if not self._innocent_names.issuperset(fields) and not self._judge_names(fields):
+                return b""
+            for value in fields.values():
                 kind = type(value)
                 if kind is str:
                     if value not in texts and not self._judge_text(value):
                         return b""
-                elif kind is int or kind is float:
-                    # One comparison refuses NaN, both infinities and integers beyond 64 bits.
-                    if not -_TWO_63 <= value < _TWO_63:
+                elif kind is int:
+                    if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+                        return b""
+                elif kind is float:
+                    if value - value != 0.0:
                         return b""
                 elif kind is not bool and value is not None:
                     return b""
             own = dumps(fields)
         except Exception:  # lone surrogates; a subclass of str as a name, whose hash may be anything
             return b""
-        if len(own) > self._text_limit or not rendered.names.isdisjoint(fields):
+        if len(own) > self._text_limit or (rendered.names and not rendered.names.isdisjoint(fields)):
             return b""
         return own[1:]
+
+    def _judge_names(self, fields: dict[str, Any]) -> bool:
+        return all(self._judge_name(name) for name in fields)
 
     def _judge_name(self, name: str) -> bool:
         if type(name) is not str or name in self._metrics or self._redactor.is_secret_key(name):
@@ -188,42 +190,50 @@ class Encoder:
             _remember(self._innocent_texts, text)
         return True
 
+    def _prefix(self, level: int, logger: str, event: str) -> bytes:
+        """Head and message of a line without arguments."""
+        prefix = self._logger_head(logger, level) + self._message(event, ())
+        return _keep(self._prefixes, (level, logger, event), prefix) if len(event) <= CACHED_TEXT else prefix
+
     def _logger_head(self, logger: str, level: int) -> bytes:
-        described = dumps({"level": level_name(level), "logger": self._sanitizer.text(logger, NAME_LIMIT)})
-        head = b'"kind":"event","dataset":"clusterlog.app"},"log":' + described + b"," + self._static
-        return _keep(self._heads, (logger, level), head)
+        head = self._heads.get((logger, level))
+        if head is None:
+            described = dumps({"level": level_name(level), "logger": self._sanitizer.text(logger, NAME_LIMIT)})
+            head = b'"kind":"event","dataset":"clusterlog.app"},"log":' + described + b"," + self._static
+            _keep(self._heads, (logger, level), head)
+        return head
 
     def _message(self, event: Any, args: tuple[Any, ...]) -> bytes:
-        if args:
-            template = self._templates.get(event) if type(event) is str else None
-            if template is None:
-                template = b',"clusterlog":{"template":' + dumps(self._sanitizer.message(event))
-                if type(event) is str and len(event) <= CACHED_MESSAGE:
-                    _keep(self._templates, event, template)
-            return b',"message":' + dumps(self._sanitizer.formatted(event, args)) + template
-        encoded = dumps(self._sanitizer.message(event))
-        fragment = b',"message":' + encoded + b',"clusterlog":{"template":' + encoded
-        if type(event) is str and len(event) <= CACHED_MESSAGE:
-            _keep(self._messages, event, fragment)
-        return fragment
+        if not args:
+            encoded = dumps(self._sanitizer.message(event))
+            return b',"message":' + encoded + b',"clusterlog":{"template":' + encoded
+        template = self._templates.get(event) if type(event) is str else None
+        if template is None:
+            template = b',"clusterlog":{"template":' + dumps(self._sanitizer.message(event))
+            if type(event) is str and len(event) <= CACHED_TEXT:
+                _keep(self._templates, event, template)
+        return b',"message":' + dumps(self._sanitizer.formatted(event, args)) + template
 
     def _careful(
         self,
-        head: bytes,
-        message: bytes,
+        level: int,
+        logger: str,
+        event: Any,
+        args: tuple[Any, ...],
         rendered: Rendered,
         fields: dict[str, Any],
         failure: BaseException | None,
         stack: str | None,
     ) -> bytes:
-        """The same document from the same fragments, with an exception, a stack, or fields that are not plain."""
+        """The same document from the same fragments, for whatever is not plain."""
         inside, outside = self._failure(failure, stack)
         own = self._plain(fields, rendered) if fields else b""
         if fields and not own:
             labels = {**rendered.labels, **self._sanitizer.clean(fields)}
             rendered = Rendered(rendered.document, labels, self._metrics)
+        start = self._logger_head(logger, level), self._message(event, args), after_comma(inside)
         end = (rendered.opening, own, b"}") if own else (rendered.closing,)
-        return b"".join((head, message, after_comma(inside), rendered.middle, after_comma(outside), *end))
+        return b"".join((*start, rendered.middle, after_comma(outside), *end))
 
     def _failure(self, failure: BaseException | None, stack: str | None) -> tuple[Tree, Tree]:
         """What an exception and a stack add to ``clusterlog``, and to the document."""

@@ -19,11 +19,15 @@ class Road(Protocol):
         failure: BaseException | None = None,
         stack: str | None = None,
         wall_ns: int = 0,
+        bound: Any = None,
     ) -> None:
         """A log line: ``event`` with ``%``-style ``args``, the caller's own ``fields``, perhaps an exception.
 
-        ``wall_ns`` is when it happened, 0 for now.
+        ``wall_ns`` is when it happened, 0 for now; ``bound`` is what this road made of its logger's own fields.
         """
+
+    def bound(self, fields: Mapping[str, Any]) -> Any:
+        """A logger's own fields, serialised now for all its lines to come; ``None`` from a road that cannot yet."""
 
     def document(
         self,

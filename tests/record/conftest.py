@@ -60,8 +60,13 @@ class RememberingRoad:
         failure: BaseException | None = None,
         stack: str | None = None,
         wall_ns: int = 0,
+        bound: Any = None,
     ) -> None:
+        fields = {**(bound or {}), **fields}
         self.said.append(Said(level, logger, event, fields, failure, context.scope(), args, stack))
+
+    def bound(self, fields: Mapping[str, Any]) -> Any:
+        return dict(fields)
 
     def document(
         self,

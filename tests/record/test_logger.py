@@ -20,8 +20,11 @@ class Road:
     def __init__(self):
         self.lines = []
 
-    def line(self, level, logger, event, args, fields, failure=None, stack=None, wall_ns=0):
-        self.lines.append(Line(level, logger, event, args, dict(fields), failure, stack))
+    def line(self, level, logger, event, args, fields, failure=None, stack=None, wall_ns=0, bound=None):
+        self.lines.append(Line(level, logger, event, args, {**(bound or {}), **fields}, failure, stack))
+
+    def bound(self, fields):
+        return dict(fields)
 
     @property
     def only(self):

@@ -34,6 +34,9 @@ class Road:
         """An access, call or span event; see ``record.slot.Road``."""
         self._opened("document", arguments, options)
 
+    def bound(self, fields: Mapping[str, Any]) -> None:
+        """Nothing yet; see ``record.slot.Road``."""
+
     def _opened(self, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         slot.road = None  # what is said while the road is being opened passes by, instead of opening it again
         try:
