@@ -24,6 +24,8 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DURATIONS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SWITCHES = frozenset({"traceback"})
 """Environment variables of ours that are no settings."""
+_LINKS = re.compile(r"service_(host|port(_\w+)?)|port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?")
+"""What Kubernetes and Docker put into every container beside a service that is called clusterlog."""
 DURABILITIES = ("page-cache", "interval", "level", "strict")
 
 
@@ -126,7 +128,7 @@ class Settings:
     service: str = _setting(named, _program, "name of the service", "OTEL_SERVICE_NAME")
     node: str = _setting(named, socket.gethostname, "name of this node, a group of processes on a host")
     environment: str = _setting(named, "development", "deployment environment; part of the data stream's name")
-    home: str = _setting(text, "", "state directory; empty: found as the documentation says")
+    home: str = _setting(text, "", "state directory; empty: .clusterlog here or above; in production the system's")
     store: str = _setting(address("http", "https"), "", "where events are asked for; empty: embedded in the home")
     sink: str = _setting(address("file", "stdout", "http", "https"), "", "where events are shipped; empty: the store")
     level: str = _setting(level, "INFO", "level of the root logger")
@@ -166,11 +168,13 @@ def load(
     does. Raises SettingError for an unknown name or an unusable value and NotAllowed for an unreadable file.
     """
     environ = os.environ if environ is None else environ
-    directory = Path.cwd() if directory is None else directory
+    directory = _working_directory() if directory is None else directory
     given: dict[str, tuple[Any, str]] = {}
     otel = {each.metadata["otel"]: each.name for each in fields(Settings) if each.metadata.get("otel")}
     _take(given, {otel[name]: value for name, value in environ.items() if name in otel and value}, "OpenTelemetry")
     file, table = _file_upward(directory)
+    if file is not None and isinstance(table.get("home"), str) and table["home"]:
+        table = {**table, "home": str(file.parent / table["home"])}  # one home, wherever below it somebody stands
     _take(given, table, str(file))
     early = _early({**{k: v for k, (v, _) in given.items()}, **_environment(environ), **_present(arguments)})
     home, home_origin = _home(early, environ, directory, for_command)
@@ -216,7 +220,18 @@ def _present(arguments: Mapping[str, Any] | None) -> dict[str, Any]:
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     prefix = "CLUSTERLOG_"
     own = {name[len(prefix) :].lower(): value for name, value in environ.items() if name.startswith(prefix)}
-    return {name: value for name, value in own.items() if name not in _SWITCHES and not name.startswith("_")}
+    return {
+        name: value
+        for name, value in own.items()
+        if name not in _SWITCHES and not name.startswith("_") and not _LINKS.fullmatch(name)
+    }
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise SettingError(f"the working directory cannot be used: {error.strerror}; change to another") from None
 
 
 def _early(values: Mapping[str, Any]) -> dict[str, str]:
@@ -253,6 +268,8 @@ def _toml(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
         return {}
     except PermissionError:
         raise NotAllowed(f"cannot read {path}: permission denied") from None
+    except OSError as error:
+        raise SettingError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         if below:  # somebody else's file; not ours to complain about
             return {}

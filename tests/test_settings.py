@@ -101,6 +101,30 @@ def test_a_misspelt_variable_or_key_is_told_with_the_place_it_stands_in(put, tmp
         put()
 
 
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8520_TCP_ADDR"])
+def test_what_kubernetes_says_of_a_service_called_clusterlog_is_no_setting(put, name):
+    assert put(env={f"CLUSTERLOG_{name}": "10.0.0.1"}) == put()
+
+
+def test_a_working_directory_that_is_gone_is_told_in_one_line(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SettingError, match="working directory"):
+        load({}, environ={})
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a-file/below"])
+def test_a_home_whose_file_cannot_even_be_looked_for_is_told_in_one_line_or_holds_none(put, tmp_path, name):
+    (tmp_path / "a-file").touch()
+    if name.startswith("x"):
+        with pytest.raises(SettingError, match="too long"):
+            put({"home": name})
+    else:
+        assert put({"home": name}).home == str(tmp_path / name)
+
+
 def test_a_file_that_is_no_toml_is_told_with_its_place(put, tmp_path):
     (tmp_path / "clusterlog.toml").write_text("service = ")
     with pytest.raises(SettingError, match=r"clusterlog\.toml: Invalid value"):
@@ -175,6 +199,12 @@ def test_in_development_the_home_lies_here_and_commands_look_upward(put, tmp_pat
 
 def test_a_relative_home_is_taken_from_the_working_directory(put, tmp_path):
     assert put({"home": "here"}).home == str(tmp_path / "here")
+
+
+def test_a_relative_home_in_a_file_is_taken_from_the_files_place(put, tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "clusterlog.toml").write_text('home = "state"')
+    assert put(directory=tmp_path / "below").home == put().home == str(tmp_path / "state")
 
 
 def test_in_production_the_home_is_the_services_state_directory(put):
