@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import click
 
+from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, load, seconds
 
 Command = Callable[..., Any]
@@ -27,7 +29,10 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def called(**parameters: Any) -> Any:
             given = {name: parameters.pop(name) for name in names}
-            return command(settings=load(given, for_command=True), **parameters)
+            settings = load(given, for_command=True)
+            if os.path.lexists(settings.home) and not os.path.isdir(settings.home):
+                raise SettingError(f"{settings.home} is not a directory: choose another --home")
+            return command(settings=settings, **parameters)
 
         option: Command = called
         for name in reversed(names):

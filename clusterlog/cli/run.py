@@ -42,6 +42,8 @@ def run(settings: Settings, command: tuple[str, ...], ships: bool) -> int:
     """
     if not command:
         raise SettingError("nothing to run: clusterlog run -- COMMAND, such as: clusterlog run -- gunicorn shop.wsgi")
+    if command[0].startswith("-"):  # options that are not ours are let through, for they may be the command's
+        raise click.NoSuchOption(command[0], ctx=click.get_current_context())
     _try_home(settings)
     environ = _environment(settings)
     program = interpreter.program(command, environ)

@@ -30,13 +30,16 @@ _TELL_EVERY = 2000
 paths = click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 
 
-@click.group()
-def spool() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def spool(ctx: click.Context) -> None:
     """Look into spool files.
 
     A PATH is a home, a directory of segments or a segment (*.seg); without any, the home is looked into. Nothing is
     changed, and nothing else has to run.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @dataclass(slots=True)

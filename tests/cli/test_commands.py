@@ -162,3 +162,23 @@ def _raising(error):
         raise error
 
     return opened
+
+
+@pytest.mark.parametrize("command", [["status"], ["search"], ["trace", "x"], ["spool", "ls"], ["ship", "--once"]])
+def test_a_home_that_is_a_file_is_told_alike_by_every_command(run, tmp_path, command):
+    (tmp_path / "file").touch()
+    result = run(*command, "--home", str(tmp_path / "file"))
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"clusterlog: {tmp_path / 'file'} is not a directory: choose another --home\n"
+
+
+def test_a_family_alone_is_a_question_for_help(run, capsys):
+    assert commands.call(["spool"]) == 0
+    assert capsys.readouterr().out == run("spool", "--help").out
+
+
+def test_an_option_before_the_command_that_run_does_not_know_is_taken_for_no_program(run):
+    result = run("run", "--bogus", "--", "true")
+    assert result.code == 2
+    assert "no such option" in result.err
+    assert "--bogus" in result.err
