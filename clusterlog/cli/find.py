@@ -165,7 +165,7 @@ def _freshen(settings: Settings) -> None:
         return
     try:
         deliver(settings, OTHERS_SHIPPER_S)
-    except (TimedOut, NotAllowed, HomeBusy) as error:
+    except (TimedOut, NotAllowed, HomeBusy, StoreUnavailable, OSError) as error:
         paint.say(f"clusterlog: the newest events may be missing: {escaped(str(error))}")
 
 

@@ -306,10 +306,13 @@ def _described(damage: Damage) -> str:
 
 
 def _document(record: Record) -> dict[str, Any] | None:
-    try:
-        return parse(record.payload)
-    except ValueError:
-        return None
+    """The event, or of a dead letter the line that stands before it; ``None`` for anything else."""
+    for found in (record.payload, record.payload.partition(b"\n")[0]):
+        try:
+            return parse(found)
+        except ValueError:
+            continue
+    return None
 
 
 def _trouble(instance: Instance, record: Record) -> str:

@@ -58,8 +58,13 @@ class Speaker:
         self.id = f"019ad0{number:026x}"
         self._encoder = Encoder(Origin(service, node, "development", "host-1"), redactor=Redactor(()))
         self._moments = count(NOON + number * 1_000_000_000, 1_000_000)
+        self._now = NOON + number * 1_000_000_000
         self.writer = Writer(
-            home / "spool", head=self._encoder.head, state=self._encoder.state, new_instance=lambda: self.id
+            home / "spool",
+            head=self._encoder.head,
+            state=self._encoder.state,
+            new_instance=lambda: self.id,
+            clock=lambda: self._now,
         )
 
     def say(self, message: str, level: str = "info", request: str = "", **fields: Any) -> None:
@@ -70,7 +75,11 @@ class Speaker:
             rest = self._encoder.line(LEVELS[level], "shop.api", message, (), fields)
         finally:
             context.leave()
-        self.writer.append(LEVELS[level] >= 30, next(self._moments), rest)
+        self.writer.append(LEVELS[level] >= 30, self._next(), rest)
+
+    def _next(self) -> int:
+        self._now = next(self._moments)
+        return self._now
 
     def answer(self, request: str, status: int) -> None:
         """The access event of a request."""
@@ -82,11 +91,11 @@ class Speaker:
         context.enter(Request(request, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"))
         rest = self._encoder.document("clusterlog.access", 20, "clusterlog.access", f"GET /orders {status}", body)
         context.leave()
-        self.writer.append(False, next(self._moments), rest)
+        self.writer.append(False, self._next(), rest)
 
     def end(self) -> None:
         """Say good-bye."""
-        self.writer.close(next(self._moments))
+        self.writer.close(self._next())
 
     def die(self) -> None:
         """Let everything go as the kernel does for a process that was killed: no good-bye."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 
 import pytest
 
 from clusterlog.cli import find
-from clusterlog.errors import NotAllowed
+from clusterlog.errors import NotAllowed, StoreUnavailable
 from clusterlog.search import language
 
 ONE, TWO = "a" * 24 + "00000001", "b" * 24 + "00000002"
@@ -143,19 +144,29 @@ def test_a_store_this_version_cannot_ask_is_refused_in_one_line(run, shop, monke
     assert result.err.startswith("clusterlog: store = 'https://search.example:9200': this version asks the embedded")
 
 
-def test_what_may_not_be_delivered_is_said_and_the_rest_is_found(run, shop, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotAllowed("cannot write in there"),
+        StoreUnavailable("cannot write in there"),
+        OSError(errno.ENOSPC, "cannot write in there"),
+    ],
+)
+def test_what_may_not_be_delivered_is_said_and_the_rest_is_found(run, shop, monkeypatch, error):
     run("ship", "--once")
     late = shop.speaker()
     late.say("too late")
     late.end()
 
     def refused(settings, timeout):
-        raise NotAllowed("cannot write in there")
+        raise error
 
     monkeypatch.setattr(find, "deliver", refused)
     result = run("search", "--count")
     assert (result.code, result.out) == (0, "10\n")
-    assert result.err == "clusterlog: the newest events may be missing: cannot write in there\n"
+    assert result.err.startswith("clusterlog: the newest events may be missing: ")
+    assert result.err.endswith("cannot write in there\n")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_hostile_text_reaches_a_terminal_escaped(run, home, on_terminal):

@@ -123,7 +123,7 @@ def test_half_a_record_at_the_end_of_a_live_file_is_being_written_and_no_damage(
 def test_verify_tells_a_record_that_is_another_event_or_no_json_although_its_checksum_is_right(run, home):
     speaker = home.speaker()
     speaker.say("first")
-    speaker.writer._head = lambda ns, sequence: b'{"event":{"id":"somebody else",'
+    speaker.writer._head = lambda second: b'{"n":[%d,%d,%d],"event":{"id":"somebody else",'
     speaker.writer.append(False, 1_800_000_000_000_000_000, b'"x":1}}')
     speaker.writer.append(False, 1_800_000_000_000_000_000, b"broken")
     speaker.die()
@@ -262,4 +262,6 @@ def test_dead_letters_lie_in_the_same_format_and_are_read_as_well(run, home):
     quarantine.keep(Delivery("an-id", "e" * 32, 4, b'{"message":"refused"}'), "mapping conflict", 1)
     quarantine.close()
     assert run("spool", "verify", dead).code == 0
-    assert json.loads(run("spool", "cat", "--json", dead).out)["reason"] == "mapping conflict"
+    about, event = run("spool", "cat", "--json", dead).lines
+    assert json.loads(about)["reason"] == "mapping conflict"
+    assert event == '{"message":"refused"}'
