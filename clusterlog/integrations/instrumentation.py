@@ -1,4 +1,4 @@
-"""What ``instrument`` has done to a library: a handle to undo it, and the way to what was there before."""
+"""What ``instrument`` has done to a library: a handle to undo it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from clusterlog.context.patching import Patch
-
-_OURS = "__clusterlog__"
 
 
 class Instrumentation:
@@ -45,17 +43,4 @@ def patched(name: str, *replaced: tuple[str, Callable[[Any, Patch | None], Any]]
 
 
 def _making(wrap: Callable[[Any, Patch | None], Any]) -> Callable[[Patch], Any]:
-    def make(patch: Patch) -> Any:
-        replacement = wrap(patch.original, patch)
-        setattr(replacement, _OURS, patch.original)
-        return replacement
-
-    return make
-
-
-def unpatched(function: Any) -> Any:
-    """What a function was before we replaced it; another function as it is.
-
-    One instrumented object stands beneath an instrumented class, so that nothing is told twice.
-    """
-    return getattr(function, _OURS, function)
+    return lambda patch: wrap(patch.original, patch)

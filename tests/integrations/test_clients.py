@@ -200,6 +200,45 @@ def test_the_enclosing_span_is_the_calls_parent(started, callee, get):
     assert event["clusterlog"]["parent"]["span_id"] == span["span"]["id"] != "cd" * 8
 
 
+def test_an_application_that_is_called_in_the_same_task_works_for_itself(started, callee):
+    """As httpx does it for tests, with a transport that is no network."""
+
+    async def send(send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def inner(scope, receive, answer):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.get(f"{callee.url}/far")
+        await send(answer)
+
+    async def outer(scope, receive, answer):
+        transport = httpx.ASGITransport(clusterlog.instrument(inner))
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get("http://inner/near")
+        logging.getLogger("outer").warning("afterwards")
+        await send(answer)
+
+    async def main():
+        transport = httpx.ASGITransport(clusterlog.instrument(outer))
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get("http://outer/")
+
+    context.leave()
+    done = clusterlog.instrument("httpx")
+    asyncio.run(main())
+    done.remove()
+    events = started()
+    calls = {event["url"]["path"]: event for event in events["call"]}
+    access = {event["url"]["path"]: event for event in events["access"]}
+    assert sorted(calls) == ["/", "/far", "/near"]
+    assert access["/near"]["clusterlog"]["parent"]["span_id"] == calls["/near"]["span"]["id"]
+    assert calls["/near"]["clusterlog"]["parent"]["span_id"] == access["/"]["span"]["id"]
+    assert calls["/far"]["clusterlog"]["parent"]["span_id"] == access["/near"]["span"]["id"]
+    assert events["app"][0]["span"] == access["/"]["span"]
+    assert context.request() is None
+
+
 def test_what_is_bound_is_on_the_call(started, callee, get):
     clusterlog.bind(order=7)
     get(f"{callee.url}/x")
@@ -301,6 +340,17 @@ def test_each_attempt_of_urllib3_is_a_call(started):
         manager.request("GET", f"{REFUSED}/x", retries=urllib3.Retry(2, backoff_factor=0))
     done.remove()
     assert len(started()["call"]) == 3
+
+
+def test_each_attempt_tells_the_callee_its_own_span(started, callee):
+    done = clusterlog.instrument("urllib3")
+    retry = urllib3.Retry(2, status_forcelist=[503], backoff_factor=0, raise_on_status=False)
+    with urllib3.PoolManager() as manager:
+        manager.request("GET", f"{callee.url}/503", headers={"X-Own": "1"}, retries=retry)
+    done.remove()
+    told = [seen["traceparent"].split("-")[2] for _, seen in callee.seen]
+    assert told == [event["span"]["id"] for event in started()["call"]]
+    assert len(set(told)) == 3
 
 
 def test_the_callers_own_headers_are_not_changed(started, callee):

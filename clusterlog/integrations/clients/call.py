@@ -24,12 +24,18 @@ from clusterlog.record.slot import slot
 DATASET = "clusterlog.call"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_sending: ContextVar[bool] = ContextVar("clusterlog_call", default=False)
+_NOTHING = object()
+_sending: ContextVar[object] = ContextVar("clusterlog_call", default=_NOTHING)
 
 
 def under_way() -> bool:
-    """Whether a client that stands on this one is sending: the call is its, and this one keeps quiet."""
-    return _sending.get()
+    """Whether the request of now is sending a call already.
+
+    That is a client that stands on this one, or this one, instrumented alone and with its library: the call is told
+    there. An application that is called in the same task, by a transport for tests, works for a request of its own.
+    """
+    sending = _sending.get()
+    return sending is not _NOTHING and sending is context.request()
 
 
 class Call:
@@ -40,6 +46,7 @@ class Call:
     """
 
     __slots__ = (
+        "_before",
         "_began_ns",
         "_host",
         "_method",
@@ -67,7 +74,8 @@ class Call:
         self._trace = new_trace_id() if request is None else ""
         self._span = ""
         self._began_ns = 0
-        self._token: Token[bool] | None = None
+        self._token: Token[object] | None = None
+        self._before = context.current.get()
 
     def headers(self, present: Container[str], traceparent: str | None) -> list[tuple[str, str]]:
         """The headers to add: names and values.
@@ -83,13 +91,16 @@ class Call:
         return found
 
     def __enter__(self) -> Self:
-        self._token = _sending.set(True)
+        self._token = _sending.set(context.request())
         self._began_ns = perf_counter_ns()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # An application that was called in the same task has entered a request of its own.
+        if context.current.get() is not self._before:
+            context.current.set(self._before)
         if self._token is not None:
             with suppress(ValueError, RuntimeError):  # a coroutine that is thrown away may end in another context
                 _sending.reset(self._token)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterlog.context.patching import Patch
 from clusterlog.integrations.clients.call import Call, Cap, under_way
-from clusterlog.integrations.instrumentation import Instrumentation, patched, unpatched
+from clusterlog.integrations.instrumentation import Instrumentation, patched
 
 if TYPE_CHECKING:
     import httpx
@@ -30,7 +30,7 @@ def put_into(client: httpx.Client | httpx.AsyncClient) -> None:
     import httpx
 
     wrap = _asynchronous if isinstance(client, httpx.AsyncClient) else _synchronous
-    send = wrap(unpatched(getattr(type(client), _SEND)), None)
+    send = wrap(getattr(type(client), _SEND), None)
     setattr(client, _SEND, MethodType(send, client))
     Cap(*_LOGGERS)
 

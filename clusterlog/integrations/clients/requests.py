@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from clusterlog.context.patching import Patch
 from clusterlog.integrations.clients.call import Call, Cap, under_way
-from clusterlog.integrations.instrumentation import Instrumentation, patched, unpatched
+from clusterlog.integrations.instrumentation import Instrumentation, patched
 
 if TYPE_CHECKING:
     import requests
@@ -31,7 +31,7 @@ def put_into(session: requests.Session) -> None:
     def get_adapter(self: requests.Session, *args: Any, **named: Any) -> BaseAdapter:
         adapter = type(self).get_adapter(self, *args, **named)
         if "send" not in vars(adapter):
-            send = _sending(unpatched(type(adapter).send), None)
+            send = _sending(type(adapter).send, None)
             adapter.send = MethodType(send, adapter)  # type: ignore[method-assign]
         return adapter
 

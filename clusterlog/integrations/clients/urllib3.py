@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from clusterlog.context.patching import Patch
 from clusterlog.integrations.clients.call import Call, Cap, under_way
-from clusterlog.integrations.instrumentation import Instrumentation, patched, unpatched
+from clusterlog.integrations.instrumentation import Instrumentation, patched
 
 if TYPE_CHECKING:
     import urllib3
@@ -27,7 +27,7 @@ def put_into(manager: urllib3.PoolManager) -> None:
     def connection_from_pool_key(self: urllib3.PoolManager, *args: Any, **named: Any) -> Any:
         pool = type(self).connection_from_pool_key(self, *args, **named)
         if _SEND not in vars(pool):
-            setattr(pool, _SEND, MethodType(_sending(unpatched(getattr(type(pool), _SEND)), None), pool))
+            setattr(pool, _SEND, MethodType(_sending(getattr(type(pool), _SEND), None), pool))
         return pool
 
     manager.connection_from_pool_key = MethodType(connection_from_pool_key, manager)  # type: ignore[method-assign]
