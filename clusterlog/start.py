@@ -38,8 +38,6 @@ class SpoolRoad:
         self.encoder = Encoder.of(settings)
         self.writer = _writer(settings, self.encoder)
         self.bound = self.encoder.bound
-        self._encode = self.encoder.line
-        self._append = self.writer.append
 
     def line(
         self,
@@ -55,8 +53,8 @@ class SpoolRoad:
     ) -> None:
         """A log line; see ``record.slot.Road``."""
         try:
-            rest = self._encode(level, logger, event, args, fields, failure, stack, bound)
-            self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+            rest = self.encoder.line(level, logger, event, args, fields, failure, stack, bound)
+            self.writer.append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
         except Exception:  # a fault of ours is counted, and never the host's
             self.writer.ledger.total["internal_error"] += 1
 
@@ -78,7 +76,7 @@ class SpoolRoad:
             rest = self.encoder.document(
                 dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope
             )
-            self._append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
+            self.writer.append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
         except Exception:
             self.writer.ledger.total["internal_error"] += 1
 
@@ -289,12 +287,12 @@ def _configure_structlog() -> bool:
 
     if structlog.is_configured():
         return False
-    from clusterlog.record.logger import BoundLogger
+    from clusterlog.record.logger import BoundLogger, standard_logger
 
     structlog.configure(
         processors=[],
         wrapper_class=BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=standard_logger,
         cache_logger_on_first_use=False,
     )
     return True

@@ -36,6 +36,7 @@ CACHE_SIZE = 4096
 CACHED_TEXT = 256
 """Characters; longer texts are not remembered."""
 _ALARMING = frozenset({"drop", "dead-letter", "crash-close", "silence"})
+_current_scope = current.get
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,7 @@ class Encoder:
 
     def _context(self) -> Rendered:
         """The current scope as bytes; one whose request ended longer than ``linger`` ago counts as none."""
-        scope = current.get()
+        scope = _current_scope()
         if scope is None:
             return self._nobody
         request = scope.request

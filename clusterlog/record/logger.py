@@ -8,6 +8,7 @@ configured processors; it costs more than everything else here together.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from types import FrameType
@@ -20,6 +21,7 @@ from clusterlog.record.slot import Road, slot
 
 _NONE = object()
 _RESERVED = frozenset({"exc_info", "stack_info"})
+_passed_through = re.compile(r"(?:clusterlog|structlog)\.").match
 
 
 class Say(Protocol):
@@ -214,9 +216,17 @@ def _stack() -> str:
 
 def get_logger(name: str | None = None) -> BoundLogger:
     """A native logger; without a name that of the calling module."""
-    if name is None:
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("clusterlog"):
-            frame = frame.f_back
-        name = str(frame.f_globals.get("__name__", "root"))
-    return BoundLogger(logging.getLogger(name))
+    return BoundLogger(standard_logger() if name is None else logging.getLogger(name))
+
+
+def standard_logger(*names: Any) -> logging.Logger:
+    """The standard logger of the first name, or of the module that asks; ``logger_factory`` of structlog.
+
+    structlog's own would put a class of its own behind every logger made from then on, which stays when we are gone.
+    """
+    if names and isinstance(names[0], str):
+        return logging.getLogger(names[0])
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _passed_through(f"{frame.f_globals.get('__name__')}."):
+        frame = frame.f_back
+    return logging.getLogger(str(frame.f_globals.get("__name__", "root")))

@@ -31,6 +31,8 @@ _MADV_WIPEONFORK = 18
 _QUIET = FULL | {"disk_limit", "disk_low", "closed", "oversize"}
 """Reasons that are policy, not trouble: what they drop is counted, and not printed as a last resort."""
 
+_put_numbers, _put_crc = NUMBERS.pack_into, CRC.pack_into
+
 
 class Writer:
     """Appends under the numbers of one instance; a forked child becomes an instance of its own at its first append.
@@ -41,6 +43,41 @@ class Writer:
     ``shipper_lives()``, ``level`` syncs the priority lane at once, ``strict`` every event. ``clock`` tells the time by
     which segments age, lanes rest and syncs fall due, in nanoseconds; the time an event claims does not touch these.
     """
+
+    # More attributes than Python keeps in line without slots, and the hot path reads a dozen of them.
+    __slots__ = (
+        "_asked_at",
+        "_bulk",
+        "_busy",
+        "_clock",
+        "_doubt",
+        "_head",
+        "_last_resort",
+        "_lock",
+        "_lock_fd",
+        "_make_head",
+        "_new_instance",
+        "_opened",
+        "_page",
+        "_priority",
+        "_rebirths",
+        "_segment_bytes",
+        "_shipper_answer",
+        "_shipper_lives",
+        "_state",
+        "_sync_at",
+        "_sync_due",
+        "_sync_from",
+        "_waiting",
+        "budget",
+        "closed",
+        "durability",
+        "instance",
+        "ledger",
+        "parent",
+        "sequence",
+        "spool",
+    )
 
     def __init__(
         self,
@@ -125,8 +162,8 @@ class Writer:
             return False
         if flags:
             record[FLAGS_AT] |= flags
-        NUMBERS.pack_into(record, NUMBERS_AT, size, 0, sequence, ns)
-        CRC.pack_into(record, CRC_AT, crc32(record, lane.seed))
+        _put_numbers(record, NUMBERS_AT, size, 0, sequence, ns)
+        _put_crc(record, CRC_AT, crc32(record, lane.seed))
         try:
             written = os.write(lane.fd, record)
             self.sequence = sequence
