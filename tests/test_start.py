@@ -1,0 +1,249 @@
+"""The wiring: start is idempotent and stop undoes it; forks, exits and unusable homes cost nothing silently."""
+
+import json
+import logging
+import logging.config
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import structlog
+
+import clusterlog
+from clusterlog.errors import ClusterlogWarning, SettingError
+from clusterlog.record.slot import slot
+from clusterlog.record.stdlib import RecordHandler
+from clusterlog.spool.reader import instances, records
+
+
+class Home:
+    def __init__(self, path):
+        self.path = path
+
+    def documents(self):
+        """Every document in the spool, instance by instance, by number."""
+        found = []
+        for each in instances(self.path / "spool"):
+            items = sorted((item for _, item in records(self.path / "spool", each)), key=lambda item: item.sequence)
+            found.append([json.loads(item.payload) for item in items])
+        return found
+
+    def said(self):
+        return [told["message"] for each in self.documents() for told in each if told["event"]["kind"] == "event"]
+
+    def run(self, program, **options):
+        environment = {"PATH": "/usr/bin:/bin", "CLUSTERLOG_HOME": str(self.path), **options.pop("env", {})}
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            cwd=self.path.parent,
+            check=False,
+            **options,
+        )
+
+
+@pytest.fixture
+def home(tmp_path):
+    yield Home(tmp_path / "home")
+    clusterlog.stop()
+
+
+def ours():
+    return [each for each in logging.getLogger().handlers if isinstance(each, RecordHandler)]
+
+
+def test_starting_twice_is_starting_once(home):
+    clusterlog.start("shop", home=str(home.path))
+    clusterlog.start("other", home=str(home.path))
+    logging.getLogger("x").warning("said")
+    assert len(ours()) == 1
+    assert home.said() == ["said"]
+    assert home.documents()[0][1]["service"]["name"] == "shop"
+
+
+def test_stop_undoes_all_of_it(home):
+    root = logging.getLogger()
+    level, hook = root.level, sys.excepthook
+    clusterlog.start("shop", home=str(home.path), level="DEBUG", debug="x.y")
+    assert root.level == logging.DEBUG
+    assert structlog.is_configured()
+    clusterlog.stop()
+    clusterlog.stop()
+    assert (root.level, sys.excepthook, ours(), slot.road) == (level, hook, [], None)
+    assert logging.getLogger("x.y").level == logging.NOTSET
+    assert not structlog.is_configured()
+
+
+def test_after_a_stop_it_can_be_started_again_as_a_new_instance(home):
+    for name in ("one", "two"):
+        clusterlog.start("shop", home=str(home.path))
+        logging.getLogger().warning(name)
+        clusterlog.stop()
+    assert [[told["event"].get("action", told["message"]) for told in each] for each in home.documents()] == [
+        ["open", "one", "close"],
+        ["open", "two", "close"],
+    ]
+
+
+def test_structlog_is_left_alone_where_the_application_has_configured_it(home):
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    try:
+        clusterlog.start("shop", home=str(home.path))
+        assert len(structlog.get_config()["processors"]) == 1
+        clusterlog.stop()
+        assert structlog.is_configured()
+    finally:
+        structlog.reset_defaults()
+
+
+def test_structlogs_own_get_logger_is_on_the_road_after_start(home):
+    clusterlog.start("shop", home=str(home.path))
+    structlog.get_logger("shop.api").info("said", order=1)
+    (_, told) = home.documents()[0]
+    assert (told["log"]["logger"], told["message"], told["labels"]) == ("shop.api", "said", {"order": 1})
+
+
+def test_a_setting_that_cannot_be_used_is_told_at_the_start_and_nothing_is_changed(home):
+    with pytest.raises(SettingError, match="did you mean service"):
+        clusterlog.start(servce="x", home=str(home.path))
+    assert slot.road is None
+    assert ours() == []
+
+
+def test_a_handler_in_a_hand_written_configuration_opens_the_road_by_itself(home):
+    done = home.run(
+        """
+        import logging, logging.config
+        logging.config.dictConfig({
+            "version": 1,
+            "handlers": {"road": {"class": "clusterlog.Handler", "service": "shop"}},
+            "root": {"handlers": ["road"], "level": "INFO"},
+        })
+        logging.getLogger("x").info("said", extra={"order": 1})
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    ((_, told, last),) = home.documents()
+    assert (told["service"]["name"], told["labels"], last["event"]["action"]) == ("shop", {"order": 1}, "close")
+
+
+def test_importing_and_starting_makes_no_file_and_no_thread(home):
+    done = home.run(
+        """
+        import os, threading, clusterlog
+        clusterlog.start("shop")
+        clusterlog.get_logger()
+        assert threading.active_count() == 1
+        assert not os.path.exists(os.environ["CLUSTERLOG_HOME"])
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_ends_says_good_bye_and_what_is_said_after_that_is_kept(home):
+    done = home.run(
+        """
+        import atexit, logging
+        atexit.register(lambda: logging.getLogger("late").warning("after"))
+        import clusterlog
+        clusterlog.start("shop")
+        logging.getLogger("early").warning("before")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = home.documents()
+    assert [told["event"].get("action", told["message"]) for told in first] == ["open", "before", "close"]
+    assert [told["event"].get("action", told["message"]) for told in second[:2]] == ["open", "after"]
+
+
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.PyDLL(None).fork"])
+def test_a_forked_child_has_its_own_instance_and_no_request(home, fork):
+    done = home.run(
+        f"""
+        import ctypes, logging, os, clusterlog
+        clusterlog.start("shop")
+        log = logging.getLogger("x")
+        with clusterlog.extract({{"x-request-id": "abc"}}):
+            log.warning("parent")
+            pid = {fork}()
+            if pid == 0:
+                log.warning("child")
+                os._exit(0)
+            os.waitpid(pid, 0)
+            log.warning("parent again")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    parent, child = home.documents()
+    assert [told["message"] for told in parent if told["event"]["kind"] == "event"] == ["parent", "parent again"]
+    assert child[0]["clusterlog"]["state"]["parent"] == parent[0]["process"]["entity_id"]
+    assert child[1]["message"] == "child"
+    assert child[1]["process"]["pid"] != parent[1]["process"]["pid"]
+    if fork == "os.fork":
+        assert "http" not in child[1]
+
+
+def test_a_home_on_a_network_file_system_is_refused_once_and_events_go_to_stderr(home, monkeypatch, capfd):
+    monkeypatch.setattr("clusterlog.spool.filesystem.kind_of", lambda path: "nfs4")
+    with pytest.warns(ClusterlogWarning, match="nfs4.*set home to a local directory"):
+        clusterlog.start("shop", home=str(home.path))
+    clusterlog.get_logger("x").warning("said", order=1)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["labels"] == {"order": 1}
+    assert clusterlog.flush()
+    assert not home.path.exists()
+
+
+def test_a_home_that_cannot_be_written_costs_counted_events_that_are_printed(home, capfd):
+    home.path.write_text("in the way")
+    clusterlog.start("shop", home=str(home.path))
+    clusterlog.get_logger("x").warning("said", order=1)
+    assert sum(clusterlog.dropped().values()) == 1
+    (line,) = [each for each in capfd.readouterr().err.splitlines() if each.startswith("{")]
+    assert json.loads(line)["labels"] == {"order": 1}
+
+
+def test_flush_answers_and_dropped_counts_late_annotations(home):
+    assert clusterlog.flush()
+    clusterlog.start("shop", home=str(home.path))
+    before = clusterlog.dropped().get("late_annotation", 0)
+    with clusterlog.extract({}) as request:
+        request.told = True
+        clusterlog.annotate(order=1)
+    assert clusterlog.dropped()["late_annotation"] == before + 1
+    assert clusterlog.flush(timeout=0.5)
+
+
+def test_debug_names_the_loggers_that_start_at_debug(home):
+    clusterlog.start("shop", home=str(home.path), debug="shop.db, shop.cache")
+    logging.getLogger("shop.db").debug("yes")
+    logging.getLogger("shop.api").debug("no")
+    assert home.said() == ["yes"]
+
+
+def test_a_fault_of_ours_is_counted_and_never_the_hosts(home, monkeypatch):
+    clusterlog.start("shop", home=str(home.path))
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("clusterlog.spool.writer.Writer.append", fail)
+        clusterlog.get_logger("x").warning("said")
+        logging.getLogger("x").warning("said")
+    assert clusterlog.dropped()["internal_error"] == 2
+
+
+def test_the_package_keeps_start_a_function_whatever_is_imported():
+    done = subprocess.run(
+        [sys.executable, "-c", "import clusterlog.start, clusterlog; assert callable(clusterlog.start)"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0, done.stderr
