@@ -18,10 +18,12 @@ class Access:
     """What is learned about a request while it is answered; ``tell`` makes the event of it, once.
 
     ``status`` is 0 as long as nothing was answered. ``reason`` is why the answer is none or not whole. ``failure`` is
-    the exception that the application did not handle. ``ended_ns`` stops the clock before the event is told.
+    the exception that the application did not handle. ``ended_ns`` stops the clock before the event is told. ``before``
+    is the scope that the task or thread was in.
     """
 
     __slots__ = (
+        "before",
         "began_ns",
         "close_code",
         "ended_ns",
@@ -48,6 +50,7 @@ class Access:
         self.close_code: int | None = None
         self.reason = ""
         self.failure: BaseException | None = None
+        self.before = context.current.get()
         context.enter(request)
         # What ``bind`` adds is the task's own; the event is the request's, and keeps the scope of the beginning.
         self.scope = context.current.get()

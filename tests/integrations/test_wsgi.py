@@ -122,6 +122,22 @@ def test_after_the_close_the_thread_works_for_nobody(started):
     assert clusterlog.request_id() is None
 
 
+def test_after_the_close_whoever_called_it_in_the_same_thread_is_himself_again(started):
+    """A test, or an application that calls another one."""
+    clusterlog.bind(mine=1)
+    Server(answering(b"hello"))
+    log.warning("afterwards")
+    assert started()["app"][0]["labels"] == {"mine": 1}
+
+    def outer(environ, start_response):
+        before = clusterlog.request_id()
+        Server(answering(b"hello"))
+        assert clusterlog.request_id() == before
+        return answering(b"")(environ, start_response)
+
+    assert Server(outer).raised is None
+
+
 def test_the_body_that_was_returned_is_closed_once(started):
     closed = []
 

@@ -214,7 +214,10 @@ class Exchange:
             self.access.client_left()
         self._tell()
         self.access.request.end()
-        context.leave()
+        before = self.access.before
+        if before is not None and before.request is not None and before.request.ended is not None:
+            before = None  # the thread's last one, which failed
+        context.current.set(before)
 
     def whole(self) -> bool:
         """Whether nothing is missing that was announced, though the server did not ask for the end."""
