@@ -172,9 +172,9 @@ def test_a_home_that_is_a_file_is_told_alike_by_every_command(run, tmp_path, com
     assert result.err == f"clusterlog: {tmp_path / 'file'} is not a directory: choose another --home\n"
 
 
-def test_a_family_alone_is_a_question_for_help(run, capsys):
+def test_a_family_alone_is_a_question_for_help(run, capsysbinary):
     assert commands.call(["spool"]) == 0
-    assert capsys.readouterr().out == run("spool", "--help").out
+    assert capsysbinary.readouterr().out.decode() == run("spool", "--help").out
 
 
 def test_an_option_before_the_command_that_run_does_not_know_is_taken_for_no_program(run):
