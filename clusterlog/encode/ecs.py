@@ -126,16 +126,18 @@ class Encoder:
         """A log line without its head; ``bound`` is what ``bound()`` made of a logger's own fields. Never raises."""
         try:
             rendered = self._context() if bound is None else self._joined(bound)
-            if type(event) is str and not args and failure is None and not stack:
+            if type(event) is str and not args:
                 prefix = self._prefixes.get((level, logger, event)) or self._prefix(level, logger, event)
-                if not fields:
-                    line = prefix + rendered.plain
-                elif own := self._plain(fields, rendered):
-                    line = b"".join((prefix, rendered.lead, own, b"}"))
-                else:
-                    line = self._careful(level, logger, event, args, rendered, fields, None, None)
             else:
-                line = self._careful(level, logger, event, args, rendered, fields, failure, stack)
+                prefix = self._logger_head(logger, level) + self._message(event, args)
+            if failure is not None or stack:
+                line = self._careful(prefix, rendered, fields, failure, stack)
+            elif not fields:
+                line = prefix + rendered.plain
+            elif own := self._plain(fields, rendered):
+                line = b"".join((prefix, rendered.lead, own, b"}"))
+            else:
+                line = self._careful(prefix, rendered, fields, None, None)
             return line if len(line) <= EVENT_LIMIT else self._cut(line)
         except Exception as error:
             return self._minimal(level, logger, event, error)
@@ -217,24 +219,20 @@ class Encoder:
 
     def _careful(
         self,
-        level: int,
-        logger: str,
-        event: Any,
-        args: tuple[Any, ...],
+        prefix: bytes,
         rendered: Rendered,
         fields: dict[str, Any],
         failure: BaseException | None,
         stack: str | None,
     ) -> bytes:
-        """The same document from the same fragments, for whatever is not plain."""
+        """The same document from the same fragments, with an exception, a stack, or fields that are not plain."""
         inside, outside = self._failure(failure, stack)
         own = self._plain(fields, rendered) if fields else b""
         if fields and not own:
             labels = {**rendered.labels, **self._sanitizer.clean(fields)}
             rendered = Rendered(rendered.document, labels, self._metrics)
-        start = self._logger_head(logger, level), self._message(event, args), after_comma(inside)
         end = (rendered.opening, own, b"}") if own else (rendered.closing,)
-        return b"".join((*start, rendered.middle, after_comma(outside), *end))
+        return b"".join((prefix, after_comma(inside), rendered.middle, after_comma(outside), *end))
 
     def _failure(self, failure: BaseException | None, stack: str | None) -> tuple[Tree, Tree]:
         """What an exception and a stack add to ``clusterlog``, and to the document."""
