@@ -227,7 +227,7 @@ def test_a_signal_handler_that_logs_inside_a_log_call_loses_and_doubles_nothing(
     assert [each["sequence"] for each in spool.documents()] == list(range(1, len(said) + 2))
 
 
-# Interrupted between the opening of a directory and the statement that would close it, Python leaves it to the collector.
+# Interrupted between opening a directory and the statement that would close it, Python leaves it to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_a_signal_handler_that_raises_inside_a_log_call_leaves_no_gap_and_no_double(spool, say):
     writer = spool.writer()
