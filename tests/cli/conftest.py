@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -167,7 +167,7 @@ def run(capsysbinary: Any, home: Home) -> Callable[..., Result]:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start a command as a process of its own; what still runs at the end of the test is killed."""
+    """Start a command in a group of its own; what of it still runs at the end of the test is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
@@ -176,13 +176,14 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         options.setdefault("env", environment())
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
+        options.setdefault("start_new_session", True)
         started.append(subprocess.Popen(command, **options))
         return started[-1]
 
     yield begin
     for each in started:
-        if each.poll() is None:
-            each.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(each.pid, signal.SIGKILL)
         each.communicate()
 
 

@@ -133,11 +133,16 @@ def test_a_reloader_that_has_something_to_tell_keeps_no_file_all_the_same(serve,
     application.write_text((UNTOUCHED / "asgi_shop.py").read_text())
     served = serve(str(BIN / "uvicorn"), "asgi_shop:app", "--port", "{port}", "--reload", cwd=tmp_path)
     until(lambda: served.ask("/ok")[0] == 200, "the first child answers")
-    application.write_text(application.read_text() + "\n# changed\n")
-    (told,) = until(lambda: stored("message: detected"), "the reloader's warning is found")
-    assert told["process"]["pid"] == served.process.pid
+
+    def changed():
+        application.touch()  # a change before the reloader's first look would be none to it
+        return "detected changes" in served.console
+
+    until(changed, "the reloader has seen a change")
+    until(lambda: served.console.count("Started server process") > 1, "the next child serves")
+    told = stored("message: detected")
+    assert {event["process"]["pid"] for event in told} == {served.process.pid}
     assert watches_only(served.process.pid, home)
-    until(lambda: served.console.count("Started server process") == 2, "the next child serves")
 
 
 def test_a_program_that_binds_a_socket_and_serves_on_it_is_no_parent(serve, stored, tmp_path):
@@ -251,6 +256,14 @@ def test_what_ends_a_program_that_never_loads_logging_is_stored(program, stored)
     (event,) = stored("level: critical")
     assert event["error"]["type"] == "ZeroDivisionError"
     assert event["log"]["logger"] == "clusterlog.uncaught"
+
+
+def test_a_warning_is_stored_though_nothing_was_logged_before(program, stored):
+    code, _, err = program(sys.executable, "-c", "import logging, warnings; warnings.warn('careful')")
+    assert code == 0
+    assert "UserWarning: careful" in err
+    (event,) = stored("logger: py.warnings")
+    assert event["message"] == "careful"
 
 
 def test_a_program_that_says_nothing_leaves_nothing_and_loads_next_to_nothing(program, home):
