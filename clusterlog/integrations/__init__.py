@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from clusterlog.context.patching import when_imported
+from clusterlog.context.patching import wait_no_more, when_imported
 from clusterlog.errors import SettingError
 from clusterlog.integrations.instrumentation import Instrumentation
 
@@ -76,21 +76,19 @@ def instrument(x: Any, /) -> Any:
 
 def everything() -> Instrumentation:
     """Instrument every library we know as soon as it is imported; nothing is loaded for those that never are."""
-    wanted = True
+    awaited = [name for name in _LIBRARIES if name != "threads"]
+
+    def imported(module: ModuleType) -> None:
+        _installed(module.__name__)
 
     def forget() -> None:
-        nonlocal wanted
-        wanted = False
+        for name in awaited:
+            wait_no_more(name, imported)
         for each in _instrumented.values():
             each.remove()
 
-    def imported(module: ModuleType) -> None:
-        if wanted:
-            _installed(module.__name__)
-
-    for name in _LIBRARIES:
-        if name != "threads":
-            when_imported(name, imported)
+    for name in awaited:
+        when_imported(name, imported)
     _installed("threads")
     return Instrumentation("everything", forget)
 

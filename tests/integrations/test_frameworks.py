@@ -20,6 +20,7 @@ from werkzeug.test import create_environ
 
 import clusterlog
 from clusterlog.context import request as context
+from clusterlog.integrations.frameworks import flask as instrumented
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette wants its client to stand on another library than httpx
@@ -226,6 +227,12 @@ class TestFastAPI:
 
 class TestConsole:
     """Flask and Werkzeug give their loggers a console handler as long as nobody else is listening."""
+
+    @pytest.fixture(autouse=True)
+    def _as_if_no_application_had_been_instrumented(self, started, monkeypatch):
+        if instrumented._console is not None:
+            instrumented._console.remove()
+        monkeypatch.setattr(instrumented, "_console", None)
 
     def heard(self, monkeypatch, *handlers):
         """Whether they find a handler when these are on the root logger."""

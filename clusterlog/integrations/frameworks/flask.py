@@ -7,7 +7,7 @@ from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from clusterlog.context.patching import Patch, when_imported
+from clusterlog.context.patching import Patch, wait_no_more, when_imported
 from clusterlog.integrations import console
 from clusterlog.integrations.frameworks.wsgi import FAILURE, Environ, Middleware, StartResponse, serve
 from clusterlog.integrations.instrumentation import Instrumentation, patched
@@ -59,6 +59,7 @@ def _listen(flask: ModuleType) -> None:
 
 
 def _stop_listening() -> None:
+    wait_no_more("flask", _listen)
     flask = sys.modules.get("flask")
     if flask is not None:
         flask.got_request_exception.disconnect(_unhandled)
