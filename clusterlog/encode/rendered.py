@@ -66,7 +66,7 @@ class Rendered:
         joined.maker = self.maker
         joined.facts = None
         joined.base = self
-        joined._tell(self.middle, labels, self.opening[len(_LABELS) :] + bound.fragment)
+        joined._tell(self.middle, labels, (self.opening[len(_LABELS) :] + bound.fragment).removesuffix(b","))
         return joined
 
     def _tell(self, middle: bytes, labels: Mapping[str, Any], encoded: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from clusterlog.encode import limits
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.limits import Limits, cut, within
-from clusterlog.encode.spoken import called, full_name, guarded, integer, real, spoken
+from clusterlog.encode.spoken import called, full_name, guarded, integer, printable, real, spoken
 from clusterlog.record.redact import Redactor
 from clusterlog.record.shapes import MARK
 
@@ -77,9 +77,9 @@ class Sanitizer:
     def formatted(self, event: Any, args: tuple[Any, ...]) -> str:
         """``event % args`` as logging does it; where they do not fit, one behind the other."""
         template = event if type(event) is str else self._worded(event)
-        given: Any = args
+        given: Any = tuple(map(printable, args))
         if len(args) == 1 and type(args[0]) is dict and args[0]:
-            given = {name: self._withheld(name, value) for name, value in args[0].items()}
+            given = {name: printable(self._withheld(name, value)) for name, value in args[0].items()}
         try:
             text = guarded(lambda: template % given)
         except Exception as error:

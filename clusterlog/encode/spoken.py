@@ -21,6 +21,7 @@ _name_of = type.__dict__["__qualname__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _EDGE = 1 << 63
 _PRINTABLE_BITS = 14_285  # what has more has over 4,300 digits, which Python refuses to print
+_PRINTABLE_DIGITS = 4300
 _KNOWN = frozenset(
     {
         *(("pathlib", name) for name in ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")),
@@ -75,6 +76,14 @@ def spoken(value: Any, most: int) -> str:
     if issubclass(type(kind), EnumMeta):
         return called(lambda member: f"{_name_of(kind)}.{object.__getattribute__(member, '_name_')}", value)
     return called(str if (_module_of(kind), _name_of(kind)) in _KNOWN else repr, value)
+
+
+def printable(value: Any) -> Any:
+    """The value, or its text if ``%d`` would make an integer of it for minutes: ``Decimal("1e999999")``."""
+    kind = type(value)
+    if _name_of(kind) == "Decimal" and _module_of(kind) == "decimal" and value.adjusted() > _PRINTABLE_DIGITS:
+        return str(value)
+    return value
 
 
 def called(function: Callable[[Any], Any], value: Any) -> str:
