@@ -6,6 +6,7 @@ far end knows the ids; so it is replaced whole, at most once a second.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from bisect import bisect_right
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+RESERVE_BYTES = 64 << 10
 
 
 class IntervalSet:
@@ -100,19 +103,47 @@ class Acknowledged:
             "dropped": self.dropped,
             "ended": sorted(self.ended),
         }
-        replace(self.path, json.dumps(told).encode())
+        content = json.dumps(told).encode()
+        reserve = self.path.with_name("reserve")
+        try:
+            replace(self.path, content)
+        except OSError as error:
+            # On a disk that our own spool has filled, nothing could ever be removed without this file's few blocks.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not reserve.exists():
+                raise
+            reserve.unlink()
+            replace(self.path, content)
+        _keep_in_reserve(reserve, 4 * len(content) + RESERVE_BYTES)
+
+
+def _keep_in_reserve(path: Path, size: int) -> None:
+    """Allocate some blocks to be given back on a full disk; where that cannot be had, there is none."""
+    try:
+        if path.exists() and path.stat().st_size * 2 >= size:
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
+    except OSError:
+        path.unlink(missing_ok=True)
 
 
 def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Put ``content`` at ``path`` in one step: readers see the old file or the new one, also after a power cut."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    os.rename(beside, path)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.rename(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     if durable:
         sync_directory(path.parent)
 

@@ -22,10 +22,14 @@ from clusterlog.ship.retry import Backoff
 from clusterlog.ship.source import Source
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import instances
-from clusterlog.spool.segment import HEADER_SIZE
+from clusterlog.spool.segment import HEADER_SIZE, SegmentName
 from clusterlog.store.base import Delivery, Outcome, Sink
 
 READ_BYTES = 4 << 20
+PASS_BYTES = 16 << 20
+"""What one pass reads at most, so that acknowledgements are saved and a request to end is heard in between."""
+BULK_SHARE = 0.2
+"""The share of a pass that is left to the bulk lane however much lies in the other one."""
 SAVE_S = 1.0
 SYNC_S = 0.2
 BUSY_S, IDLE_S = 0.02, 0.2
@@ -87,6 +91,8 @@ class Shipper:
         self._sources: dict[str, Source] = {}
         self._waiting: list[Delivery] = []
         self._dirty = False
+        self._exhausted = True
+        self._turn = 0
         self._done: Callable[[Sequence[Delivery]], None] = lambda batch: None
         self._saved_at = self._synced_at = monotonic()
 
@@ -118,8 +124,9 @@ class Shipper:
                 source.snapshot = snapshot
 
     def _pass(self) -> int:
-        """Deliver until everything read so far is judged or the sink says no; WARNING and above goes first."""
+        """Deliver what waits and then what is new, up to a bound; WARNING and above goes first."""
         judged = 0
+        self._exhausted = True
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             judged += self._deliver(waiting)
@@ -131,14 +138,22 @@ class Shipper:
         return judged
 
     def _reading(self) -> Iterator[list[Delivery]]:
-        for lane in ("priority", "bulk"):
-            for source in list(self._sources.values()):
-                while not self._waiting:
+        """What is new, instance by instance, each pass beginning with another one."""
+        sources = list(self._sources.values())
+        self._turn = (self._turn + 1) % max(1, len(sources))
+        sources = sources[self._turn :] + sources[: self._turn]
+        left = float(PASS_BYTES)
+        for lane, kept in (("priority", PASS_BYTES * BULK_SHARE), ("bulk", 0.0)):
+            for source in sources:
+                while not self._waiting and left > kept:
                     read = source.read(lane, READ_BYTES)
                     self._count_drops(source)
-                    if not read:
+                    if read is None:
                         break
+                    left -= sum(len(each.body) for each in read)
                     yield read
+                else:
+                    self._exhausted = False
 
     def _count_drops(self, source: Source) -> None:
         if source.dropped:
@@ -190,9 +205,10 @@ class Shipper:
                 continue
             elif outcome.status == "stored":
                 self.report.stored += 1
-                self.acknowledged.totals["shipped"] += 1
             else:
                 self.report.duplicates += 1
+            if outcome.status != "refused":  # a duplicate is as safe; whoever stored it did not live to count it
+                self.acknowledged.totals["shipped"] += 1
             self.acknowledged.of(delivery.instance).add(delivery.sequence)
         self._dirty = True
         return again
@@ -227,16 +243,20 @@ class Shipper:
             self.acknowledged.ended.add(instance)
             self._dirty = True
 
-    def save(self) -> None:
-        """Make what is delivered findable and its acknowledgement durable, then remove what is not needed any more."""
+    def save(self) -> bool:
+        """Make what is delivered findable and its acknowledgement durable, then remove what is not needed any more.
+
+        False if that failed; ``error`` says why.
+        """
         try:
             self._sink.flush()
             self.acknowledged.save()
         except (StoreUnavailable, OSError) as error:
             self._refused(str(error))
-            return
+            return False
         self._saved_at, self._dirty = self._monotonic(), False
         self._remove()
+        return True
 
     def _remove(self) -> None:
         waiting = {delivery.instance for delivery in self._waiting}
@@ -281,24 +301,36 @@ class Shipper:
             progress(passed, total)
 
         self._done = done
+        begun = {name: size for each in instances(self.spool) for name, size in each.segments.items()}
         while True:
             self.step()
-            if not self._waiting and not self.backoff.failures:
-                break
             if self.backoff.failures >= ONCE_TRIES:
                 self.save()
                 raise StoreUnavailable(self.error)
-            time.sleep(max(0.0, self.backoff.due - self._monotonic()))
-        self.finish()
+            if self._waiting or self.backoff.failures:
+                time.sleep(max(0.0, self.backoff.due - self._monotonic()))
+            elif self._exhausted or self._is_past(begun):
+                break
+        if not self.finish():
+            raise StoreUnavailable(self.error)
         progress(total, total)
         return self.report
 
-    def finish(self) -> None:
-        """End the shipper's own instance and deliver its last words; save; close the sink."""
+    def _is_past(self, segments: Mapping[SegmentName, int]) -> bool:
+        """Whether all that lay in the spools at one moment has been read, however much was written since."""
+        sources = self._sources
+        return all(
+            name.instance not in sources or sources[name.instance].is_past(name, size)
+            for name, size in segments.items()
+        )
+
+    def finish(self) -> bool:
+        """End the shipper's own instance and deliver its last words; save; close the sink. False if that failed."""
         self._end_the_dead()
         self._voice.end()
         self._look()
         self._pass()
-        self.save()
+        saved = self.save()
         self._quarantine.close()
         self._sink.close()
+        return saved

@@ -27,13 +27,16 @@ class Source:
     synced: dict[SegmentName, int] = field(default_factory=dict)
     _lanes: dict[str, LaneReader] = field(default_factory=dict)
 
-    def read(self, lane: str, max_bytes: int) -> list[Delivery]:
-        """The next events of a lane that nobody has acknowledged yet."""
+    def read(self, lane: str, max_bytes: int) -> list[Delivery] | None:
+        """The next events of a lane, without those acknowledged already; ``None`` when the lane holds no more."""
         reader = self._lanes.get(lane)
         if reader is None:
             reader = self._lanes[lane] = LaneReader(self.spool, self.snapshot.id, lane)
+        found = reader.read(self.snapshot, max_bytes)
+        if not found:
+            return None
         deliveries = []
-        for record in reader.read(self.snapshot, max_bytes):
+        for record in found:
             self.last = max(self.last, record.sequence)
             new = record.sequence not in self.acknowledged
             if record.state:
@@ -68,6 +71,11 @@ class Source:
         """Whether every segment is final and read: nothing more will come."""
         finished = sum(len(reader.finished) for reader in self._lanes.values())
         return not self.snapshot.alive and finished == len(self.snapshot.segments)
+
+    def is_past(self, name: SegmentName, size: int) -> bool:
+        """Whether a segment has been read up to ``size`` bytes."""
+        reader = self._lanes.get(name.lane)
+        return reader is not None and (reader.number, reader.offset) >= (name.number, size)
 
     def take_finished(self) -> list[SegmentName]:
         """Segments that may be removed once all that was read from them is acknowledged durably."""

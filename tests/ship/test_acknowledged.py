@@ -1,6 +1,7 @@
 """Interval sets behave like sets, and their file is replaced whole or not at all."""
 
 import json
+import os
 from itertools import pairwise
 
 import pytest
@@ -44,7 +45,7 @@ def test_what_was_saved_is_loaded(tmp_path):
     found = Acknowledged.load(tmp_path)
     assert list(found.of("a")) == [(1, 5), (9, 9)]
     assert (found.totals["shipped"], found.dropped["disk_full"], found.ended) == (6, 2, {"a"})
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["acknowledged.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["acknowledged.json", "reserve"]
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,24 @@ def test_forgetting_an_instance_leaves_the_totals(tmp_path):
     told.save()
     saved = json.loads((tmp_path / "run" / "acknowledged.json").read_bytes())
     assert saved["instances"] == {} and saved["totals"] == {"shipped": 1}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_on_a_disk_filled_to_the_last_byte_the_reserve_makes_room(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if os.system(f"mount -t tmpfs -o size=1m tmpfs {small} 2>/dev/null") != 0:
+        pytest.skip("this machine does not allow mounts")
+    try:
+        (small / "run").mkdir()
+        told = Acknowledged.load(small)
+        told.save()
+        with (small / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+            while filler.write(b"x" * 4096):
+                continue
+        for n in range(1, 400, 2):
+            told.of("a").add(n)
+        told.save()
+        assert len(Acknowledged.load(small).of("a")) == 200
+    finally:
+        os.system(f"umount {small}")

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from clusterlog.errors import StoreUnavailable
+from clusterlog.ship import shipper as shipper_module
 from clusterlog.ship.acknowledged import Acknowledged
 from clusterlog.ship.batch import PROBE_EVENTS, Limits
 from clusterlog.ship.quarantine import letters
@@ -247,6 +248,77 @@ def test_batches_keep_to_their_limits(home):
     home.say(home.writer(), *range(50), pad=100)
     home.shipper(limits=Limits(events=7, bytes=500)).once()
     assert all(len(b) <= 7 and (len(b) == 1 or sum(len(d.body) for d in b) <= 500) for b in home.sink.batches)
+
+
+def test_one_pass_is_bounded_so_that_a_request_to_end_is_heard(home, monkeypatch):
+    monkeypatch.setattr(shipper_module, "PASS_BYTES", 50_000)
+    monkeypatch.setattr(shipper_module, "READ_BYTES", 10_000)
+    home.say(home.writer(), *range(4000), pad=1000)
+    shipper = home.shipper()
+    shipper.step()
+    assert 0 < len(home.sink.said()) < 4000
+    shipper.once()
+    assert home.sink.said() == list(range(4000))
+
+
+def test_the_bulk_lane_has_its_share_while_the_other_one_is_full(home, monkeypatch):
+    monkeypatch.setattr(shipper_module, "PASS_BYTES", 20_000_000)
+    writer = home.writer()
+    home.say(writer, *range(30_000), priority=True, pad=1000)
+    home.say(writer, 50_000)
+    shipper = home.shipper()
+    shipper.step()
+    assert 50_000 in home.sink.said()
+    assert len(home.sink.said()) < 30_000
+
+
+def test_no_instance_waits_for_another_one_that_never_stops(home, monkeypatch):
+    monkeypatch.setattr(shipper_module, "PASS_BYTES", 1)
+    writers = [home.writer() for _ in range(4)]
+    for n, writer in enumerate(writers):
+        home.say(writer, n)
+    shipper = home.shipper()
+    for turn in range(8):
+        shipper.step()
+        home.say(writers[0], 100 + turn)
+    assert {0, 1, 2, 3} <= set(home.sink.said())
+
+
+def test_once_ends_while_a_writer_never_stops(home, monkeypatch):
+    monkeypatch.setattr(shipper_module, "PASS_BYTES", 1)
+    writer = home.writer()
+    home.say(writer, *range(10))
+    real, more = home.sink.deliver, iter(range(1000, 1500))
+
+    def deliver(batch):
+        home.say(writer, next(more))
+        return real(batch)
+
+    home.sink.deliver = deliver
+    home.shipper().once()
+    assert set(range(10)) <= set(home.sink.said())
+
+
+def test_what_is_acknowledged_already_does_not_end_once_before_its_time(home, monkeypatch):
+    monkeypatch.setattr(shipper_module, "READ_BYTES", 1)
+    writer = home.writer()
+    home.say(writer, *range(3000), pad=1000)
+    home.shipper().once()
+    home.say(writer, 3000)
+    home.shipper().once()
+    assert home.sink.said() == list(range(3001))
+
+
+def test_once_says_so_when_acknowledgements_cannot_be_saved(home, monkeypatch):
+    home.say(home.writer(), 1)
+
+    def fail(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Acknowledged, "save", fail)
+    monkeypatch.setattr(shipper_module.time, "sleep", lambda s: setattr(home, "now", home.now + s))
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        home.shipper().once()
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -82,3 +82,29 @@ def test_a_file_below_a_file_is_refused(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises((SettingError, NotAllowed), match="cannot write"):
         FileSink(tmp_path / "x" / "y")
+
+
+def test_a_file_that_was_renamed_or_removed_is_made_anew_and_nothing_goes_into_the_old_one(tmp_path):
+    path = tmp_path / "logs" / "events.jsonl"
+    sink = FileSink(path)
+    sink.deliver([delivery(1)])
+    path.rename(tmp_path / "events.jsonl.1")
+    sink.deliver([delivery(2)])
+    path.unlink()
+    path.parent.rmdir()
+    sink.deliver([delivery(3)])
+    sink.close()
+    assert (tmp_path / "events.jsonl.1").read_bytes() == delivery(1).body + b"\n"
+    assert path.read_bytes() == delivery(3).body + b"\n"
+
+
+def test_ids_are_remembered_until_what_came_before_them_is_acknowledged(tmp_path):
+    sink = FileSink(tmp_path / "events.jsonl")
+    sink.deliver([delivery(1)])
+    sink.flush()
+    assert statuses(sink.deliver([delivery(1)])) == ["duplicate"]
+    for _ in range(2):
+        sink.flush()
+    assert not sink._older
+    assert not sink._newer
+    sink.close()
