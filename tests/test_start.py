@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 import clusterlog
+from clusterlog.context import request
 from clusterlog.errors import ClusterlogWarning, SettingError
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
@@ -47,7 +48,11 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, monkeypatch):
+    clusterlog.stop()
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [each for each in root.handlers if not isinstance(each, RecordHandler)])
+    monkeypatch.setattr(request, "late_annotations", 0)
     yield Home(tmp_path / "home")
     clusterlog.stop()
 
@@ -211,8 +216,8 @@ def test_flush_answers_and_dropped_counts_late_annotations(home):
     assert clusterlog.flush()
     clusterlog.start("shop", home=str(home.path))
     before = clusterlog.dropped().get("late_annotation", 0)
-    with clusterlog.extract({}) as request:
-        request.told = True
+    with clusterlog.extract({}) as late:
+        late.told = True
         clusterlog.annotate(order=1)
     assert clusterlog.dropped()["late_annotation"] == before + 1
     assert clusterlog.flush(timeout=0.5)

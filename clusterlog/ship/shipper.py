@@ -318,11 +318,8 @@ class Shipper:
 
     def _is_past(self, segments: Mapping[SegmentName, int]) -> bool:
         """Whether all that lay in the spools at one moment has been read, however much was written since."""
-        sources = self._sources
-        return all(
-            name.instance not in sources or sources[name.instance].is_past(name, size)
-            for name, size in segments.items()
-        )
+        known = ((self._sources.get(name.instance), name, size) for name, size in segments.items())
+        return all(source is None or source.is_past(name, size) for source, name, size in known)
 
     def finish(self) -> bool:
         """End the shipper's own instance and deliver its last words; save; close the sink. False if that failed."""

@@ -41,7 +41,7 @@ def spoken(tmp_path, monkeypatch):
     clusterlog.start("hostile", home=str(tmp_path / "home"), level="DEBUG")
 
     def documents():
-        assert clusterlog.dropped() == {}
+        assert set(clusterlog.dropped()) <= {"late_annotation"}
         clusterlog.stop()
         spool = tmp_path / "home" / "spool"
         return [strict(item.payload) for each in instances(spool) for _, item in records(spool, each)]
