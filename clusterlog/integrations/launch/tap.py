@@ -20,9 +20,6 @@ from clusterlog.integrations.launch import arbiter
 CONSOLE = 30
 """WARNING: the root level of a program that sets none, and so what its own handlers get."""
 
-_ACCESS = frozenset({"uvicorn.access", "gunicorn.access", "werkzeug.access"})
-"""A server's own access lines: the access event tells more."""
-
 
 class Lowered(int):
     """A level that was set here; every other number was set by the program."""
@@ -64,7 +61,7 @@ def _calling_handlers(patch: Patch) -> Any:
         if not patch.on:
             original(self, record)
             return
-        if not (arbiter.keeps_quiet(record) or record.name in _ACCESS):
+        if not arbiter.keeps_quiet(record):
             _take(self, record)
         if record.levelno >= CONSOLE or record.levelno >= _level_without_us(self):
             original(self, record)
