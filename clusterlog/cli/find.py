@@ -31,7 +31,8 @@ OTHERS_SHIPPER_S = 5.0
 """How long an answer waits for the shipper of the home to deliver what was in the spools when it was asked for."""
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
-_END_OF_AN_ID = re.compile(r"[A-Za-z0-9_-]{6,31}")
+_END_OF_AN_ID = re.compile(r"\.\.[A-Za-z0-9._-]{6,}|[0-9a-f]{6,31}")
+"""Only what `search` shows, with its dots or without: other words that are no id are not looked for everywhere."""
 _LOOKED_AT = 5000
 """Events that are looked through for the requests an abbreviated id may mean."""
 
@@ -51,7 +52,7 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
     from clusterlog.search.journey import journey
 
     with opened(settings) as store:
-        found = journey(_documents(store, request_id.strip().lstrip("."), settings))
+        found = journey(_documents(store, request_id.strip(), settings))
     if as_json:
         from clusterlog.search.trace import document
 
@@ -190,10 +191,11 @@ def _completed(store: Store, asked: str) -> Match | None:
     """The one request whose id ends so, or ``None`` if there is none. Raises NotFound if there are several."""
     if not _END_OF_AN_ID.fullmatch(asked):
         return None
-    matching = store.find(Query(Wildcard("http.request.id", ("", asked)), limit=_LOOKED_AT))
+    end = asked.removeprefix("..")
+    matching = store.find(Query(Wildcard("http.request.id", ("", end)), limit=_LOOKED_AT))
     ids = dict.fromkeys(text(parse(each.body), "http.request.id") for each in matching)
     if len(ids) > 1:
-        raise NotFound(f"{len(ids)} requests end in {asked}: {', '.join(islice(ids, 3))}; write more of the id")
+        raise NotFound(f"{len(ids)} requests end in {end}: {', '.join(islice(ids, 3))}; write more of the id")
     return Match("http.request.id", next(iter(ids))) if ids else None
 
 
