@@ -43,6 +43,8 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
     One process at a time ships a home. With --once, while another one does, this waits until that one has delivered
     what was in the spools when this began.
     """
+    if timeout is not None and not once:
+        raise click.UsageError("--timeout goes with --once: without it, this waits for nobody")
     begun = time.monotonic()
     if once:
         report, sink = deliver(settings, timeout)
@@ -214,6 +216,10 @@ def status(settings: Settings, as_json: bool) -> None:
     from clusterlog.ship.status import status as read
 
     told = read(settings)
+    if not settings.home_path.is_dir():
+        paint.say(
+            f"clusterlog: no home at {escaped(settings.home)}: nothing has logged there; --home DIR names another"
+        )
     if as_json:
         paint.emit(json.dumps(told).encode())
         return

@@ -218,6 +218,19 @@ def test_status_tells_what_waits_and_what_was_shipped(run, said):
     speaker.end()
 
 
+def test_status_of_a_home_that_is_not_there_says_so_and_makes_none(run, home):
+    result = run("status", "--json")
+    assert (result.code, json.loads(result.out)["accepted"]) == (0, 0)
+    assert result.err == f"clusterlog: no home at {home}: nothing has logged there; --home DIR names another\n"
+    assert not home.path.exists()
+
+
+def test_a_timeout_without_once_is_refused(run, home):
+    result = run("ship", "--timeout", "5s")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("clusterlog: --timeout goes with --once")
+
+
 def test_status_for_machines_is_the_contract_s(run, said):
     told = json.loads(run("status", "--json").out)
     assert told["schema"] == "clusterlog.status/1"
