@@ -15,7 +15,7 @@ from clusterlog.context.request import Request, Scope, annotate, bind, bound, cu
 from clusterlog.encode import ecs
 from clusterlog.encode.ecs import EVENT_LIMIT, Encoder, Origin
 from clusterlog.record.redact import Redactor
-from clusterlog.spool.numbering import numbered
+from clusterlog.spool.segment import numbered
 
 ORIGIN = Origin("shop", "shop-1", "production", "vm-7")
 INSTANCE = "0198f0c2a7b47c6e9a3d2f1e5b8c4d60"
@@ -134,6 +134,21 @@ def test_own_fields_are_labels_and_nothing_else_whatever_their_names(said):
         assert told == plain
 
 
+def test_one_message_may_come_from_several_loggers_at_several_levels(said):
+    for _ in range(2):
+        for level, logger in ((20, "a"), (40, "a"), (20, "b")):
+            told = said("ready", level=level, logger=logger)
+            assert told["log"] == {"level": "info" if level == 20 else "error", "logger": logger}
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"), [("[x]", "(x)"), ("", "_"), ("a\0b", "a\\x00b"), (" ", "_"), ("a..b", "a._.b")]
+)
+def test_a_name_a_store_would_stumble_over_is_changed(said, name, legal):
+    assert said(**{name: 1})["labels"] == {legal: 1}
+    assert said(**{"x" * 300: 1})["labels"].keys() == said(**{"x" * 300: 2})["labels"].keys() != {"x" * 300}
+
+
 def test_a_logger_may_have_any_name(said):
     assert said(logger='a"b\n\ud800')["log"]["logger"] == 'a"b\n\\ud800'
     assert len(said(logger="x" * 10_000)["log"]["logger"]) <= 256
@@ -239,6 +254,8 @@ ANY = st.recursive(
     max_leaves=6,
 )
 FIELDS = st.dictionaries(NAMES, ANY, max_size=4)
+# Half of the fields are plain under names of any kind, or hardly any line would go the fast way.
+OFTEN_PLAIN = FIELDS | st.dictionaries(NAMES.filter(lambda name: name != "password"), PLAIN, min_size=1, max_size=3)
 INNOCENT = st.dictionaries(st.sampled_from(["a", "b", "c", "n"]), PLAIN, max_size=3)
 
 
@@ -257,7 +274,7 @@ def test_the_nearest_has_the_last_word_and_no_name_stands_twice(judge, facts, la
         assert told["http"]["request"]["id"] == "r-1"
 
 
-@given(labels=FIELDS, own=FIELDS, fields=FIELDS, event=st.text(max_size=30))
+@given(labels=FIELDS | st.just({}), own=FIELDS | st.just({}), fields=OFTEN_PLAIN, event=st.text(max_size=30))
 def test_the_fast_way_says_byte_for_byte_what_the_careful_way_says(judge, labels, own, fields, event):
     current.set(Scope(Request("r-1", TRACE, SPAN), labels))
     fast, careful = make(metrics=["n"]), make(metrics=["n"])
@@ -446,6 +463,11 @@ def test_an_access_event_is_its_body_over_the_ids_of_its_request(encoder, judge)
         "labels": {"tenant": 3, "cart": 1, "n": 1},
     }
     assert body["http"] == {"request": {"method": "GET"}, "response": {"status_code": 200}}
+
+
+def test_what_one_event_says_of_the_service_is_not_said_by_the_next(encoder, judge):
+    document(encoder, judge, {"service": {"node": {"role": "canary"}}})
+    assert document(encoder, judge, {})["service"] == ORIGIN.document()["service"]
 
 
 def test_a_scope_handed_in_stands_for_the_current_one_however_long_its_request_is_over(encoder, judge, monkeypatch):
