@@ -24,7 +24,7 @@ from clusterlog.record.stdlib import RecordHandler
 from clusterlog.settings import Settings, load
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget
-from clusterlog.spool.stderr import StderrWriter, complain
+from clusterlog.spool.stderr import LastResort, StderrWriter
 from clusterlog.spool.writer import Writer
 
 _PRIORITY = logging.WARNING
@@ -95,7 +95,7 @@ def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
         budget=Budget(settings.disk_limit),
         durability=settings.durability,  # type: ignore[arg-type]
         shipper_lives=lambda: liveness.holder(home / "run" / "ship.lock") != 0,
-        last_resort=complain,
+        last_resort=LastResort(home / "spool"),
     )
 
 

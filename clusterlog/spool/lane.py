@@ -6,8 +6,8 @@ import errno
 import os
 from pathlib import Path
 
-from clusterlog.spool.numbering import SECOND_NS, Head
-from clusterlog.spool.segment import HEADER, HEADER_SIZE, LANES, MAGIC, PRIORITY, VERSION, SegmentName
+from clusterlog.spool import descriptor
+from clusterlog.spool.segment import HEADER, HEADER_SIZE, LANES, MAGIC, PRIORITY, SECOND_NS, VERSION, Head, SegmentName
 
 ROTATE_NS = 15 * 60 * 1_000_000_000
 LOOK_BYTES = 256 << 10
@@ -42,6 +42,7 @@ class Lane:
         "born",
         "eager",
         "fd",
+        "file",
         "flags",
         "header",
         "name",
@@ -67,6 +68,7 @@ class Lane:
         self.second = 0
         self.number = 0
         self.fd = -1
+        self.file = descriptor.NONE
         self.seed = 0
         self.offset = 0
         self.room = 0
@@ -95,7 +97,7 @@ class Lane:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(spool / str(name), flags, 0o600)
         self.shut()
-        self.fd, self.seed, self.offset = fd, name.seed, 0
+        self.fd, self.file, self.seed, self.offset = fd, descriptor.identity(fd), name.seed, 0
         self.trouble, self.born = "", now
 
     def aim(self, head: Head, ns: int, now: int, due: int, segment_bytes: int) -> None:
@@ -125,23 +127,14 @@ class Lane:
         except OSError:
             self.shut()
 
-    def sync(self) -> bool:
-        """fdatasync an open segment; one that failed is left, since the kernel calls its pages clean from then on."""
-        self.unsynced = False
-        try:
-            os.fdatasync(self.fd)
-        except OSError:
-            self.shut()
-            return False
-        return True
+    def intact(self) -> bool:
+        """Whether the open segment, if there is one, is still the file that was opened, and has a name."""
+        return self.fd < 0 or descriptor.intact(self.fd, self.file)
 
     def shut(self) -> None:
-        """Close the segment."""
+        """Close the segment, unless its descriptor has become somebody else's."""
         self.since = self.until = 0
         self.unsynced = False
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
-            try:
-                os.close(fd)
-            except OSError:  # nothing is left to be done about a descriptor
-                pass
+            descriptor.close(fd, self.file)

@@ -64,6 +64,11 @@ def release(path: Path, fd: int) -> None:
     os.close(fd)
 
 
+def abandon(path: Path) -> None:
+    """The lock was lost with its descriptor or its file: this process holds it no more."""
+    HELD.discard(_key(path))
+
+
 def forget() -> None:
     """A forked child holds nothing: record locks stay with the parent."""
     HELD.clear()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -28,6 +28,12 @@ MAX_EVENT = 1 << 20
 """Bytes of one event as the application's side writes it."""
 MAX_PAYLOAD = MAX_EVENT + (64 << 10)
 """Bytes of one payload; a length beyond it in a file is damage, known before anything is allocated."""
+
+SECOND_NS = 1_000_000_000
+
+Head = Callable[[int], bytes]
+"""A second since the epoch → the first bytes of every document of that second: a template for ``%`` with nanoseconds,
+sequence, sequence. Formatting a date for each event would cost as much as writing it."""
 
 PRIORITY = 0b01
 STATE = 0b10
@@ -144,3 +150,9 @@ def _resync(data: bytes, view: memoryview, position: int, seed: int) -> int:
             return position
         position += 1
     return -1
+
+
+def numbered(head: Head, ns: int, sequence: int) -> bytes:
+    """The first bytes of the document of ``ns`` with number ``sequence``: the only ones that wait for it."""
+    second, fraction = divmod(ns, SECOND_NS)
+    return head(second) % (fraction, sequence, sequence)

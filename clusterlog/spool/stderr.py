@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from clusterlog.spool.budget import Ledger
-from clusterlog.spool.numbering import Head, numbered
+from clusterlog.spool.segment import Head, numbered
 
 
 def complain(payload: bytes) -> None:
@@ -16,6 +17,24 @@ def complain(payload: bytes) -> None:
         os.write(2, payload + b"\n")
     except OSError:
         return
+
+
+class LastResort:
+    """Takes what no file of a spool takes; says once for each reason why it does."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+        self._said: set[str] = set()
+
+    def __call__(self, reason: str, payload: bytes) -> None:
+        """Print one event, or, with the reason ``untold``, one sentence."""
+        if reason == "untold":
+            complain(b"clusterlog: " + payload)
+            return
+        if reason not in self._said:
+            self._said.add(reason)
+            complain(f"clusterlog: cannot write {self._spool} ({reason}): events go to stderr".encode())
+        complain(payload)
 
 
 class StderrWriter:

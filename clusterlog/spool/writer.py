@@ -7,27 +7,31 @@ reason, and leaves its number behind.
 
 from __future__ import annotations
 
-import asyncio
-import mmap
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 from zlib import crc32
 
-from clusterlog.spool import filesystem, liveness
+from clusterlog.spool import descriptor, filesystem, liveness, syncing
 from clusterlog.spool.budget import Budget, Ledger
 from clusterlog.spool.lane import FULL, Lane, reason_of
-from clusterlog.spool.numbering import Head, numbered
-from clusterlog.spool.segment import CRC, CRC_AT, FLAGS_AT, HEADER_SIZE, MAX_EVENT, NUMBERS, NUMBERS_AT, STATE
+from clusterlog.spool.segment import (
+    CRC,
+    CRC_AT,
+    FLAGS_AT,
+    HEADER_SIZE,
+    MAX_EVENT,
+    NUMBERS,
+    NUMBERS_AT,
+    STATE,
+    Head,
+    numbered,
+)
+from clusterlog.spool.syncing import Durability, Syncing, Unsynced
 
-Durability = Literal["page-cache", "interval", "level", "strict"]
-SYNC_NS = 200_000_000
-ASK_SHIPPER_NS = 5_000_000_000
-_MADV_WIPEONFORK = 18
 _QUIET = FULL | {"disk_limit", "disk_low", "closed", "oversize"}
 """Reasons that are policy, not trouble: what they drop is counted, and not printed as a last resort."""
 
@@ -38,15 +42,14 @@ class Writer:
     """Appends under the numbers of one instance; a forked child becomes an instance of its own at its first append.
 
     ``head(instance)`` makes the numbering part of a document for an instance; ``state(action, facts)`` makes the rest
-    of a state event; ``new_instance()`` makes ids (32 hex digits); ``last_resort(payload)`` is told of every payload
-    that no file took. ``durability`` is the setting of that name: ``interval`` leaves fdatasync to the shipper while
+    of a state event; ``new_instance()`` makes ids (32 hex digits); ``last_resort(reason, payload)`` gets what no file
+    took. ``durability`` is the setting of that name: ``interval`` leaves fdatasync to the shipper while
     ``shipper_lives()``, ``level`` syncs the priority lane at once, ``strict`` every event. ``clock`` tells the time by
     which segments age, lanes rest and syncs fall due, in nanoseconds; the time an event claims does not touch these.
     """
 
     # More attributes than Python keeps in line without slots, and the hot path reads a dozen of them.
     __slots__ = (
-        "_asked_at",
         "_bulk",
         "_busy",
         "_clock",
@@ -55,6 +58,7 @@ class Writer:
         "_last_resort",
         "_lock",
         "_lock_fd",
+        "_lock_file",
         "_make_head",
         "_new_instance",
         "_opened",
@@ -62,12 +66,10 @@ class Writer:
         "_priority",
         "_rebirths",
         "_segment_bytes",
-        "_shipper_answer",
         "_shipper_lives",
         "_state",
-        "_sync_at",
-        "_sync_due",
-        "_sync_from",
+        "_syncing",
+        "_to_sync",
         "_waiting",
         "budget",
         "closed",
@@ -89,7 +91,7 @@ class Writer:
         budget: Budget | None = None,
         durability: Durability = "interval",
         shipper_lives: Callable[[], bool] = lambda: True,
-        last_resort: Callable[[bytes], None] = lambda payload: None,
+        last_resort: Callable[[str, bytes], None] = lambda reason, payload: None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.spool = spool
@@ -102,7 +104,7 @@ class Writer:
         self._shipper_lives = shipper_lives
         self._last_resort = last_resort
         self._clock = clock
-        self._page = _fork_page()
+        self._page = descriptor.fork_page()
         self._rebirths: dict[int, int] = {}
         self.closed = False
         self._begin_life(parent="")
@@ -111,20 +113,21 @@ class Writer:
         self._lock = threading.RLock()
         self._busy = False
         self._waiting: deque[tuple[bool, int, bytes, int]] = deque()
+        self._to_sync: list[Unsynced] = []
+        self.ledger = Ledger()
+        self._begin_instance(parent)
+        self._page[0] = 1
+
+    def _begin_instance(self, parent: str) -> None:
         self._bulk = Lane(priority=False, eager=self.durability == "strict")
         self._priority = Lane(priority=True, eager=self.durability in ("level", "strict"))
         self._doubt: tuple[Lane, int] | None = None
-        self._lock_fd = -1
-        self._sync_from = self._sync_at = 0
-        self._sync_due = False
-        self._asked_at = 0
-        self._shipper_answer = False
-        self.ledger = Ledger()
+        self._lock_fd, self._lock_file = -1, descriptor.NONE
+        self._syncing = Syncing(self.durability, self._shipper_lives)
         self.parent = parent
         self.instance = ""
         self._opened = False
         self.sequence = 0
-        self._page[0] = 1
 
     def append(self, priority: bool, ns: int, rest: bytes, flags: int = 0) -> None:
         """Write one document: ``head`` with the next number, then ``rest``; then it is in the page cache, or counted.
@@ -146,6 +149,11 @@ class Writer:
                     self._write(self._priority if priority else self._bulk, ns, rest, flags)
             finally:
                 self._busy = False
+            to_sync = self._to_sync
+            if to_sync:
+                self._to_sync = []
+        if to_sync:
+            self._sync(to_sync)
 
     def _write(self, lane: Lane, ns: int, rest: bytes, flags: int) -> bool:
         # The hot path: no call that is not needed, one buffer, one checksum, one write.
@@ -183,7 +191,7 @@ class Writer:
             return self._failed(lane, "disk_full", ns, rest, flags)
         lane.unsynced = True
         if due or lane.eager:
-            self._sync(lane)
+            self._to_sync += self._syncing.asked(lane, (self._bulk, self._priority), self._clock)
         return True
 
     def _ready(self, lane: Lane, ns: int) -> bool:
@@ -191,6 +199,8 @@ class Writer:
         now = self._clock()
         if self._doubt is not None:
             self._settle(*self._doubt)
+        if self.instance:
+            self._check_files()
         if self.closed:
             lane.stop("closed", now)
         if lane.rests(now):
@@ -208,16 +218,26 @@ class Writer:
             lane.stop("disk_error", now)
         if lane.trouble:
             return False
-        if not self._sync_from <= now < self._sync_at:
-            self._sync_from, self._sync_at, self._sync_due = now, now + SYNC_NS, True
-        lane.aim(self._head, ns, now, self._sync_at, self._segment_bytes)
+        lane.aim(self._head, ns, now, self._syncing.next_due(now), self._segment_bytes)
         return True
+
+    def _check_files(self) -> None:
+        """Leave files that were removed, or whose descriptors were closed, under us."""
+        for lane in (self._bulk, self._priority):
+            if not lane.intact():
+                lane.shut()
+        if not descriptor.intact(self._lock_fd, self._lock_file):
+            # Without its lock the instance counts as dead: what follows is a life of its own.
+            liveness.abandon(self.spool / f"{self.instance}.lock")
+            self._close_all()
+            self.ledger.pending.clear()
+            self._begin_instance(parent=self.instance)
 
     def _begin_segment(self, lane: Lane, now: int) -> bool:
         try:
             if not self.instance:
                 self._open_instance()
-            self._sync_before_leaving(lane, now)
+            self._to_sync += self._syncing.leaving(lane, now)
             refusal = self.budget.refusal(self.spool, bool(lane.flags))
             if refusal:
                 lane.shut()
@@ -233,6 +253,7 @@ class Writer:
         filesystem.make_private(self.spool)
         instance = self._new_instance()
         self._lock_fd = liveness.take(self.spool / f"{instance}.lock")
+        self._lock_file = descriptor.identity(self._lock_fd)
         self._head = self._make_head(instance)
         self.instance = instance
 
@@ -264,7 +285,9 @@ class Writer:
             self.sequence += 1
             self.ledger.add(reason, self.sequence, bool(lane.flags))
             if reason not in _QUIET:
-                self._last_resort(numbered(self._make_head(self.instance or "0" * 32), ns, self.sequence) + rest)
+                self._last_resort(
+                    reason, numbered(self._make_head(self.instance or "0" * 32), ns, self.sequence) + rest
+                )
         return False
 
     def _failed(self, lane: Lane, reason: str, ns: int, rest: bytes, flags: int) -> bool:
@@ -286,34 +309,16 @@ class Writer:
         lane.offset = size
         self._doubt = None
 
-    def _sync(self, lane: Lane) -> None:
-        """Sync inline as the mode asks; never on a running event loop's thread, unless every event was asked for."""
-        due, self._sync_due = self._sync_due, False
-        mode = self.durability
-        if mode == "page-cache" or (mode != "strict" and asyncio._get_running_loop() is not None):
-            return
-        if lane.eager:
-            self._sync_lanes((lane,))
-        if due and not self._shipper_syncs(self._clock()):
-            self._sync_lanes((self._bulk, self._priority))
-
-    def _sync_before_leaving(self, lane: Lane, now: int) -> None:
-        """A full segment is not looked at again by this process: sync it, unless that is the shipper's to do."""
-        if self.durability != "page-cache" and asyncio._get_running_loop() is None and not self._shipper_syncs(now):
-            self._sync_lanes((lane,))
-
-    def _sync_lanes(self, lanes: tuple[Lane, ...]) -> bool:
+    def _sync(self, files: list[Unsynced]) -> bool:
+        """fdatasync without the lock. A segment that failed is left, since the kernel calls its pages clean then."""
         whole = True
-        for lane in lanes:
-            if lane.unsynced and lane.fd >= 0 and not lane.sync():
+        for lane, number in syncing.failures(files):
+            whole = False
+            with self._lock:
                 self.ledger.total["sync_failed"] += 1
-                whole = False
+                if lane.number == number:
+                    lane.shut()
         return whole
-
-    def _shipper_syncs(self, now: int) -> bool:
-        if not self._asked_at <= now < self._asked_at + ASK_SHIPPER_NS:
-            self._asked_at, self._shipper_answer = now, self._shipper_lives()
-        return self._shipper_answer
 
     def flush(self, timeout: float = 1.0) -> bool:
         """fdatasync what was written; False if that failed, or the lock was not had in ``timeout`` seconds."""
@@ -322,9 +327,11 @@ class Writer:
         if not self._lock.acquire(timeout=timeout):
             return False
         try:
-            return self._sync_lanes((self._bulk, self._priority))
+            files = self._to_sync + syncing.collected(self._bulk, self._priority)
+            self._to_sync = []
         finally:
             self._lock.release()
+        return self._sync(files)
 
     def close(self, ns: int, *, reopen: bool = False) -> None:
         """Write the close event, sync, and let the lock go: the instance ends.
@@ -338,10 +345,13 @@ class Writer:
                 return
             if self.instance:
                 self._end_instance(ns)
+            self._tell_untold()
+            files, self._to_sync = self._to_sync, []
             if reopen:
-                self._begin_life(parent=self.instance)
+                self._begin_instance(parent=self.instance)
             else:
                 self.closed = True
+        self._sync(files)
 
     def _end_instance(self, ns: int) -> None:
         self._busy = True
@@ -349,22 +359,33 @@ class Writer:
             self._report_losses(ns)
         facts = {"last_seq": self.sequence + 1, "dropped": dict(self.ledger.total)}
         self._write_state(self._bulk, "close", facts, ns)
-        self._sync_lanes((self._bulk, self._priority))
+        self._to_sync += syncing.collected(self._bulk, self._priority)
         self._bulk.shut()
         self._priority.shut()
         fd, self._lock_fd = self._lock_fd, -1
-        liveness.release(self.spool / f"{self.instance}.lock", fd)
+        if descriptor.intact(fd, self._lock_file):
+            liveness.release(self.spool / f"{self.instance}.lock", fd)
         self._busy = False
+
+    def _tell_untold(self) -> None:
+        """What was lost and could not even be written down is said on standard error, or nobody would know."""
+        lost: Counter[str] = Counter()
+        for loss in self.ledger.take():
+            lost[loss.reason] += loss.last - loss.first + 1
+        if lost:
+            told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+            self._last_resort("untold", f"events lost in {self.spool}: {told}".encode())
+
+    def _close_all(self) -> None:
+        for lane in (self._bulk, self._priority):
+            lane.shut()
+        if self._lock_fd >= 0:
+            descriptor.close(self._lock_fd, self._lock_file)
 
     def after_fork(self) -> None:
         """Run first thing in a forked child: close what was inherited, begin a new life with the parent noted."""
         parent, closed = self.instance, self.closed
-        for fd in (self._bulk.fd, self._priority.fd, self._lock_fd):
-            if fd >= 0:
-                try:
-                    os.close(fd)
-                except OSError:  # closed by the application's own clean-up
-                    continue
+        self._close_all()
         liveness.forget()
         self._begin_life(parent)
         self.closed = closed
@@ -376,16 +397,3 @@ class Writer:
             self.after_fork()
         while not self._page[0]:
             time.sleep(0.0001)
-
-
-def _fork_page() -> mmap.mmap:
-    """A page the kernel zeroes in every forked child: also a fork by C code without Python's hooks is noticed.
-
-    Reading one byte costs a tenth of ``getpid``. Where the advice is unknown, the hooks alone must do.
-    """
-    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    try:
-        page.madvise(_MADV_WIPEONFORK)
-    except (OSError, ValueError):
-        pass
-    return page

@@ -29,7 +29,7 @@ class Spool:
         self.opened = []
 
     def writer(self, **options):
-        options.setdefault("last_resort", self.printed.append)
+        options.setdefault("last_resort", lambda reason, payload: self.printed.append(payload))
         options.setdefault("clock", lambda: self.now or time.time_ns())
         made = Writer(self.path, head=numbering, state=state, new_instance=new_entity_id, **options)
         self.opened.append(made)

@@ -11,8 +11,7 @@ import time
 
 import pytest
 
-from clusterlog.spool import lane as lane_module
-from clusterlog.spool import liveness
+from clusterlog.spool import liveness, syncing
 from clusterlog.spool.budget import Budget
 from clusterlog.spool.lane import ROTATE_NS
 from clusterlog.spool.reader import instances
@@ -419,7 +418,7 @@ def test_a_disk_that_really_fills_up_costs_counted_events_only(spool, say, tmp_p
 
 def test_flush_syncs_what_was_written_and_says_so(spool, say, monkeypatch):
     synced = []
-    monkeypatch.setattr(lane_module.os, "fdatasync", synced.append)
+    monkeypatch.setattr(syncing.os, "fdatasync", synced.append)
     writer = spool.writer(durability="page-cache")
     say(writer, 1)
     say(writer, 2, priority=True)
@@ -434,7 +433,7 @@ def test_flush_syncs_what_was_written_and_says_so(spool, say, monkeypatch):
 )
 def test_each_durability_mode_syncs_as_it_says(spool, say, monkeypatch, mode, shipper, expected):
     synced = []
-    monkeypatch.setattr(lane_module.os, "fdatasync", synced.append)
+    monkeypatch.setattr(syncing.os, "fdatasync", synced.append)
     writer = spool.writer(durability=mode, shipper_lives=lambda: shipper)
     now = time.time_ns()
     for n in range(6):
@@ -444,7 +443,7 @@ def test_each_durability_mode_syncs_as_it_says(spool, say, monkeypatch, mode, sh
 
 def test_events_that_all_claim_one_time_are_synced_as_time_goes_on(spool, monkeypatch):
     synced = []
-    monkeypatch.setattr(lane_module.os, "fdatasync", synced.append)
+    monkeypatch.setattr(syncing.os, "fdatasync", synced.append)
     writer = spool.writer(durability="interval", shipper_lives=lambda: False)
     spool.now = time.time_ns()
     for old, pad, least in ((10_000_000_000, 0, 50), (0, 30_000, 5)):
@@ -461,7 +460,7 @@ def test_a_failed_sync_is_counted_and_its_segment_is_left(spool, say, monkeypatc
 
     writer = spool.writer(durability="strict")
     with monkeypatch.context() as broken:
-        broken.setattr(lane_module.os, "fdatasync", fail)
+        broken.setattr(syncing.os, "fdatasync", fail)
         say(writer, 1)
     say(writer, 2)
     assert writer.ledger.total["sync_failed"] >= 1
