@@ -55,6 +55,16 @@ def _at(level: int) -> Any:
     return say
 
 
+def _awaited(name: str) -> Any:
+    async def say(self: BoundLogger, /, *args: Any, **fields: Any) -> None:
+        getattr(self, name)(*args, **fields)
+
+    say.__name__ = f"a{name}"
+    say.__qualname__ = f"BoundLogger.{say.__name__}"
+    say.__doc__ = f"``{name}``, awaited."
+    return say
+
+
 class BoundLogger(structlog.BoundLoggerBase):
     """A structlog bound logger whose calls are ``event, /, *args, **fields``.
 
@@ -97,10 +107,18 @@ class BoundLogger(structlog.BoundLoggerBase):
         return type(self)(self._logger, self._processors, dict(new_values))
 
     debug = _at(logging.DEBUG)
-    info = _at(logging.INFO)
+    info = msg = _at(logging.INFO)
     warning = warn = _at(logging.WARNING)
     error = _at(logging.ERROR)
     critical = fatal = _at(logging.CRITICAL)
+    # For code that awaits its log lines, as structlog allows. There is nothing to wait for.
+    adebug = _awaited("debug")
+    ainfo = amsg = _awaited("info")
+    awarning = awarn = _awaited("warning")
+    aerror = _awaited("error")
+    acritical = afatal = _awaited("critical")
+    aexception = _awaited("exception")
+    alog = _awaited("log")
 
     def exception(self, event: Any, /, *args: Any, **fields: Any) -> None:
         """Say ``event`` at ERROR with the exception being handled."""
@@ -112,6 +130,16 @@ class BoundLogger(structlog.BoundLoggerBase):
         if self._logger.isEnabledFor(level):
             self._say(level, event, args, fields)
 
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the standard logger has (``setLevel``, ``handlers``), as from structlog's own."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._logger, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by name and bound fields; the road stays where it is."""
+        return type(self), (self._logger, self._processors, self._context)
+
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
         """Whether a line of that level would be said."""
         return bool(self._logger.isEnabledFor(level))
@@ -119,6 +147,9 @@ class BoundLogger(structlog.BoundLoggerBase):
     def getEffectiveLevel(self) -> int:  # noqa: N802 - the standard library's name
         """The level in force, as the standard logger of this name has it."""
         return int(self._logger.getEffectiveLevel())
+
+    is_enabled_for = isEnabledFor
+    get_effective_level = getEffectiveLevel
 
     def _meet(self, road: Road) -> None:
         """Be ready to hand lines to this very road; what is bound is serialised, now that it is bound."""

@@ -1,7 +1,11 @@
 """The native logger: one level with standard logging, any keyword a field, structlog's interface, nothing raised."""
 
+import asyncio
+import copy
 import logging
 import logging.config
+import pickle
+import threading
 
 import pytest
 import structlog
@@ -152,6 +156,58 @@ def test_bound_fields_are_said_on_every_line_and_a_call_has_the_last_word(road, 
     ]
 
 
+class Serialising(Road):
+    """Makes a copy of what is bound, and counts how often."""
+
+    def __init__(self, able=True):
+        super().__init__()
+        self.able, self.made = able, []
+
+    def bound(self, fields):
+        self.made.append(copy.deepcopy(fields))
+        return self.made[-1] if self.able else None
+
+
+def test_what_is_bound_is_serialised_when_it_is_bound_and_once_for_each_road(log, monkeypatch):
+    roads = [Serialising(), Serialising()]
+    items = [1]
+    monkeypatch.setattr(slot, "road", roads[0])
+    bound = log.bind(items=items)
+    assert roads[0].made == [{"items": [1]}]
+    items.append(2)
+    bound.info("x")
+    bound.error("x", exc_info=ValueError())
+    monkeypatch.setattr(slot, "road", roads[1])
+    bound.info("x")
+    bound.info("x", order=1)
+    assert [line.fields for line in roads[0].lines] == [{"items": [1]}] * 2
+    assert [line.fields for line in roads[1].lines] == [{"items": [1, 2]}, {"items": [1, 2], "order": 1}]
+    assert [len(road.made) for road in roads] == [1, 1]
+
+
+def test_a_road_that_cannot_serialise_yet_gets_what_is_bound_with_each_line(log, monkeypatch):
+    road = Serialising(able=False)
+    monkeypatch.setattr(slot, "road", road)
+    log.bind(order=1).info("x", city="Espoo")
+    assert road.only.fields == {"order": 1, "city": "Espoo"}
+
+
+def test_an_exception_may_be_bound(road, log):
+    error = ValueError("x")
+    log.bind(exc_info=error, order=1).info("x")
+    assert (road.only.failure, road.only.fields) == (error, {"order": 1})
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda log: pickle.loads(pickle.dumps(log))])
+def test_a_logger_can_be_copied_and_pickled_whatever_stands_behind_it(log, monkeypatch, copied):
+    road = Serialising()
+    road.lock = threading.Lock()
+    monkeypatch.setattr(slot, "road", road)
+    twin = copied(log.bind(order=1))
+    twin.info("x")
+    assert (twin.name, road.only.fields) == (log.name, {"order": 1})
+
+
 def test_unbinding_what_is_not_bound_is_a_key_error(log):
     with pytest.raises(KeyError):
         log.unbind("nothing")
@@ -161,11 +217,43 @@ def test_it_is_a_structlog_bound_logger_with_the_standard_librarys_questions(log
     assert isinstance(log, structlog.BoundLoggerBase)
     assert log.isEnabledFor(logging.INFO)
     assert not log.isEnabledFor(logging.DEBUG)
-    assert log.getEffectiveLevel() == logging.INFO
+    assert log.getEffectiveLevel() == log.get_effective_level() == logging.INFO
+    assert log.is_enabled_for(logging.INFO)
+    assert log.getChild("child") is logging.getLogger(log.name + ".child")
+    log.setLevel(logging.ERROR)
+    assert not log.isEnabledFor(logging.INFO)
+    assert not hasattr(log, "_nothing") and not hasattr(log, "nothing")
+
+
+@pytest.mark.parametrize("method", ["debug", "info", "warning", "error", "critical", "msg", "warn", "fatal"])
+def test_code_that_awaits_its_lines_gets_the_same(road, log, method):
+    log.setLevel(logging.DEBUG)
+    getattr(log, method)("order %d", 7, city="Espoo")
+    asyncio.run(getattr(log, f"a{method}")("order %d", 7, city="Espoo"))
+    assert vars(road.lines[0]) == vars(road.lines[1])
+
+
+def test_an_awaited_exception_is_the_one_being_handled(road, log):
+    async def work():
+        try:
+            raise ValueError("x")
+        except ValueError:
+            await log.aexception("failed")
+            await log.alog(logging.INFO, "x", exc_info=True)
+
+    asyncio.run(work())
+    assert [type(line.failure) for line in road.lines] == [ValueError, ValueError]
 
 
 def test_without_a_name_the_logger_is_called_like_the_module():
     assert get_logger().name == __name__
+
+
+@pytest.mark.parametrize("name", ["clusterlogger", "clusterlog_shop.api", "structlogs", "shop.clusterlog.api"])
+def test_a_module_called_nearly_like_us_is_somebody_elses(name):
+    scope = {"__name__": name, "get_logger": get_logger}
+    exec("log = get_logger()", scope)
+    assert scope["log"].name == name
 
 
 @pytest.fixture
