@@ -223,6 +223,7 @@ def test_it_is_a_structlog_bound_logger_with_the_standard_librarys_questions(log
     log.setLevel(logging.ERROR)
     assert not log.isEnabledFor(logging.INFO)
     assert not hasattr(log, "_nothing") and not hasattr(log, "nothing")
+    assert not hasattr(BoundLogger.__new__(BoundLogger), "handlers")
 
 
 @pytest.mark.parametrize("method", ["debug", "info", "warning", "error", "critical", "msg", "warn", "fatal"])
