@@ -10,6 +10,7 @@ import contextvars
 import json
 import logging
 import os
+import socket
 import struct
 import sys
 import time
@@ -204,15 +205,30 @@ def clusterlog_handler(path: Path) -> dict[str, Loop]:
 
 
 def floor(path: Path) -> dict[str, Loop]:
-    """What cannot be avoided: a call with five keywords, clock, one dict encoded, header and checksum, one write."""
+    """What cannot be avoided: a call with five keywords, clock, one dict encoded, header and checksum, one write.
+
+    The document is the one our own logger writes, of as many bytes; its time stamp and its number are left as they are.
+    """
     import orjson
 
     fd = os.open(path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     header, dumps, write, crc32, clock = struct.Struct("<4sBBHIIQQ"), orjson.dumps, os.write, zlib.crc32, time.time_ns
+    instance = IDS["request_id"]
+    before = {
+        "@timestamp": "2026-09-21T14:13:20.000000001Z",
+        "process": {"pid": os.getpid(), "entity_id": instance},
+        "event": {"id": f"{instance}-00000000007", "sequence": 1234567, "kind": "event", "dataset": "clusterlog.app"},
+        "log": {"level": "info", "logger": "bench"},
+        "ecs": {"version": "9.1.0"},
+        "service": {"name": "shop", "node": {"name": "node-1"}, "environment": "production"},
+        "host": {"name": socket.gethostname()},
+    }
+    request, trace, span = {"request": {"id": IDS["request_id"]}}, {"id": IDS["trace_id"]}, {"id": IDS["span_id"]}
 
     def say(event: str, **fields: object) -> None:
         ns = clock()
-        body = dumps({"@timestamp": ns, "message": event, "level": "info", **STATIC, **IDS, "labels": fields})
+        said = {"message": event, "clusterlog": {"template": event}, "http": request, "trace": trace, "span": span}
+        body = dumps({**before, **said, "labels": fields})
         write(fd, header.pack(b"clog", 1, 0, 32, len(body), crc32(body), 1, ns) + body)
 
     def enabled(n: int) -> None:
