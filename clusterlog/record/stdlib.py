@@ -89,12 +89,14 @@ class RecordHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit."""
-        passed: object = self.filter(record) if self.filters else True
-        if isinstance(passed, logging.LogRecord):  # from 3.12 on a filter may answer with another record
-            record = passed
-        if passed:
-            self.emit(record)
-        return bool(passed)
+        if self.filters:
+            passed: object = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):  # from 3.12 on a filter may answer with another record
+                record = passed
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record's own words over: template, arguments, fields, exception, time."""
