@@ -137,14 +137,41 @@ def _holds(value: object) -> bool:
     return value is not None
 
 
-@lru_cache(4096)
-def _seconds(stamp: str) -> int | None:
-    """Seconds since the epoch of ``YYYY-MM-DDTHH:MM:SS`` in UTC; kept, because a batch spans few seconds."""
-    found = _TIME.fullmatch(stamp + "Z")
+_SECONDS: dict[str, int] = {}
+_KEPT_SECONDS = 4096
+
+
+def time_ns(stamp: str) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time, ``None`` for anything else; digits beyond nine are cut.
+
+    The seconds of our own form are kept: a batch spans few of them, and every event comes by here.
+    """
+    seconds = _SECONDS.get(stamp[:20])
+    if seconds is not None and len(stamp) == 30 and stamp[29] == "Z":
+        fraction = stamp[20:29]
+        if fraction.isdigit() and fraction.isascii():
+            return seconds + int(fraction)
+    found = _TIME.fullmatch(stamp)
     if found is None:
         return None
-    year, month, day, hour, minute, second = (int(found[group]) for group in range(1, 7))
-    if hour > 23 or minute > 59 or second > 60:
+    seconds = _epoch_seconds(*map(int, found.group(1, 2, 3, 4, 5, 6)))
+    if seconds is None:
+        return None
+    if found[8] is None:
+        if stamp[19:20] == ".":
+            if len(_SECONDS) >= _KEPT_SECONDS:
+                _SECONDS.clear()
+            _SECONDS[stamp[:20]] = seconds * 1_000_000_000
+    else:
+        hours, minutes = int(found[9]), int(found[10])
+        if hours > 23 or minutes > 59:
+            return None
+        seconds -= (hours * 3_600 + minutes * 60) * (1 if found[8] == "+" else -1)
+    return seconds * 1_000_000_000 + int((found[7] or "0")[:9].ljust(9, "0"))
+
+
+def _epoch_seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:
+    if hour > 23 or minute > 59 or second > 60:  # RFC 3339 knows leap seconds
         return None
     try:
         days = date(year, month, day).toordinal() - _EPOCH_DAY
@@ -153,42 +180,18 @@ def _seconds(stamp: str) -> int | None:
     return days * 86_400 + hour * 3_600 + minute * 60 + second
 
 
-def time_ns(stamp: str) -> int | None:
-    """Nanoseconds since the epoch of an RFC 3339 time, ``None`` for anything else; digits beyond nine are cut."""
-    if len(stamp) == 30 and stamp[19] == "." and stamp[29] == "Z" and stamp.isascii():
-        fraction = stamp[20:29]  # our own form, on the path of every event
-        seconds = _seconds(stamp[:19])
-        return None if seconds is None or not fraction.isdigit() else seconds * 1_000_000_000 + int(fraction)
-    found = _TIME.fullmatch(stamp)
-    if found is None:
-        return None
-    seconds = _seconds(stamp[:19])
-    if seconds is None:
-        return None
-    if found[8] is not None:
-        hours, minutes = int(found[9]), int(found[10])
-        if hours > 23 or minutes > 59:
-            return None
-        seconds -= (hours * 3_600 + minutes * 60) * (1 if found[8] == "+" else -1)
-    return seconds * 1_000_000_000 + int((found[7] or "0")[:9].ljust(9, "0"))
-
-
-def placed(event: Event, arrival: int) -> int:
-    """Where in time (ns) the event is found: its ``@timestamp``.
+def placed(event: Event, arrival: int) -> tuple[int, bool]:
+    """Where in time (ns) the event is found, and whether that is its own ``@timestamp``.
 
     Without a readable one it is found at its arrival, and a clock that is more than a day ahead of it is believed for
     one day: else a single bad clock would stand in front of every newest page.
     """
-    own = own_time(event)
-    return arrival if own is None else min(own, arrival + AHEAD)
-
-
-def own_time(event: Event) -> int | None:
-    """The ``@timestamp`` (ns) the event brings, ``None`` without a single readable one."""
     stamp = event.get("@timestamp")
-    if type(stamp) is str:
-        return time_ns(stamp)
-    return None
+    own = time_ns(stamp) if type(stamp) is str else None
+    if own is None:
+        return arrival, False
+    latest = arrival + AHEAD
+    return (own, True) if own <= latest else (latest, False)
 
 
 def id_of(event: Event) -> str | None:

@@ -39,7 +39,7 @@ class ReferenceStore:
         found = []
         for id, body in self.events.items():
             event = document.parse(body)
-            time = document.placed(event, self.arrival)
+            time, _ = document.placed(event, self.arrival)
             if selects(query, event, time):
                 found.append(Found((time, id), body))
         return found

@@ -83,10 +83,10 @@ def test_values_that_read_alike_have_one_text():
 
 def test_an_event_is_found_at_its_arrival_without_a_time_and_a_day_ahead_at_most():
     day = 86_400 * 10**9
-    assert document.placed({"@timestamp": "1970-01-01T00:00:01Z"}, 5 * day) == 10**9
-    assert document.placed({"@timestamp": "9999-01-01T00:00:00Z"}, 5 * day) == 6 * day
+    assert document.placed({"@timestamp": "1970-01-01T00:00:01Z"}, 5 * day) == (10**9, True)
+    assert document.placed({"@timestamp": "9999-01-01T00:00:00Z"}, 5 * day) == (6 * day, False)
     for strange in ({}, {"@timestamp": "noon"}, {"@timestamp": 17}, {"@timestamp": None}):
-        assert document.placed(strange, 5 * day) == 5 * day
+        assert document.placed(strange, 5 * day) == (5 * day, False)
 
 
 def test_the_id_is_a_single_string():

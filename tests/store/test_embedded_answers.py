@@ -173,6 +173,16 @@ HARD = {
         And((Range("labels.a.b", lt=2), Range("labels.a.b", gt=4))),
         Range("labels.a.b", gt=2, lt=4),
     ),
+    "bounds of two types": (
+        {"clusterlog.metrics.m": 1},
+        Range("clusterlog.metrics.m", gt=0.5, lte=1),
+        Range("clusterlog.metrics.m", gte=0, lt=0.5),
+    ),
+    "bounds beyond 64 bits": (
+        {"clusterlog.metrics.m": 2e19},
+        Range("clusterlog.metrics.m", gt=1e19, lt=1e20),
+        Range("clusterlog.metrics.m", gt=2**64, lt=2e19),
+    ),
     "a float where whole numbers belong": (
         {"event.duration": 0.5},
         Range("event.duration", gt=0, lt=1),

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from clusterlog.store import document
 from clusterlog.store.base import DUPLICATE, STORED, Delivery, Outcome
 from clusterlog.store.embedded.index.documents import LONGEST_VALUE, Indexer
-from clusterlog.store.embedded.raw.ledger import Ledger, place_of
+from clusterlog.store.embedded.index.heads import OPENING, Heads
+from clusterlog.store.embedded.raw.ledger import Ledger, Ranges, place_of
 
 LONGEST_EVENT = 64 << 20
 _MENDING = Outcome("retry", "the search index, which knows this id, is being mended")
@@ -16,74 +17,112 @@ _MENDING = Outcome("retry", "the search index, which knows this id, is being men
 
 @dataclass(slots=True)
 class Fresh:
-    """What of a batch is new, side by side: bytes, index documents, times (µs), and ids."""
+    """What of a batch is new, side by side: bytes, index documents, times (µs); and the ids of both forms."""
 
     bodies: list[bytes] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     times_us: list[int] = field(default_factory=list)
-    own: list[tuple[bytes, int]] = field(default_factory=list)
+    own: dict[bytes, set[int]] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
 
 
-def judge(
-    batch: Sequence[Delivery],
-    ledger: Ledger,
-    is_known: Callable[[str], bool | None],
-    indexer: Indexer,
-    *,
-    first_seq: int,
-    arrival: int,
-) -> tuple[list[Outcome], Fresh]:
-    """One outcome per delivery, as it will be once ``Fresh`` is stored.
+class Judge:
+    """Judges one batch against what is stored.
 
     ``is_known`` answers for ids that are not of our own form; ``None`` means that nobody can say now.
     """
-    outcomes: list[Outcome] = []
-    fresh = Fresh()
-    seen: set[str] = set()
-    latest = arrival + document.AHEAD
-    for delivery in batch:
-        id = delivery.id
-        place = place_of(id)
-        if id in seen or (place is not None and place[1] in ledger.of(place[0])):
-            outcomes.append(DUPLICATE)
-            continue
-        if place is None and (known := is_known(id)) is not False:
-            outcomes.append(DUPLICATE if known else _MENDING)
-            continue
-        try:
-            event = _accepted(delivery)
-        except ValueError as reason:
-            outcomes.append(Outcome("refused", str(reason)))
-            continue
-        seen.add(id)
-        own = document.own_time(event)
-        time_us = (arrival if own is None else min(own, latest)) // 1_000
-        fresh.documents.append(
-            indexer.document(
-                event, id, first_seq + len(fresh.bodies), time_us, own_time=own is not None and own <= latest
-            )
-        )
-        fresh.bodies.append(delivery.body)
-        fresh.times_us.append(time_us)
-        if place is None:
-            fresh.foreign.add(id)
+
+    def __init__(self, ledger: Ledger, is_known: Callable[[str], bool | None], indexer: Indexer, heads: Heads) -> None:
+        self._ledger = ledger
+        self._is_known = is_known
+        self._indexer = indexer
+        self._heads = heads
+        self.fresh = Fresh()
+        self._prefix = ""
+        self._stored = Ranges()
+        self._new: set[int] = set()
+
+    def judge(self, batch: Sequence[Delivery], first_seq: int, arrival: int) -> list[Outcome]:
+        """One outcome per delivery, as it will be once ``fresh`` is stored, numbered from ``first_seq``."""
+        outcomes: list[Outcome] = []
+        latest = arrival + document.AHEAD
+        take_apart, behind = self._heads.take_apart, self._indexer.behind
+        bodies, documents, times_us = self.fresh.bodies, self.fresh.documents, self.fresh.times_us
+        for delivery in batch:
+            known = self._take(delivery.id, delivery.sequence)
+            if known is not False:
+                outcomes.append(DUPLICATE if known else _MENDING)
+                continue
+            seq = first_seq + len(bodies)
+            line = take_apart(delivery)
+            if line is not None and line.time <= latest:
+                head, time_us = line.head, line.time // 1_000
+                made = behind(head.fields, head.tokens, line.rest, delivery.id, delivery.sequence, seq, time_us)
+            else:
+                event = _accepted(delivery)
+                if isinstance(event, str):
+                    self._give_back(delivery.id)
+                    outcomes.append(Outcome("refused", event))
+                    continue
+                time_us, made = self._whole(delivery, event, seq, arrival)
+            documents.append(made)
+            bodies.append(delivery.body)
+            times_us.append(time_us)
+            outcomes.append(STORED)
+        return outcomes
+
+    def _whole(self, delivery: Delivery, event: document.Event, seq: int, arrival: int) -> tuple[int, str]:
+        """When an event is found (µs) and its index document, from all of it."""
+        if delivery.body.startswith(OPENING):
+            self._heads.learn(delivery, event)
+        time, believed = document.placed(event, arrival)
+        return time // 1_000, self._indexer.document(event, delivery.id, seq, time // 1_000, believed)
+
+    def _take(self, id: str, sequence: int) -> bool | None:
+        """Whether an id is known; if not, it is from now on.
+
+        A batch comes instance by instance, so what belongs to the last one is kept at hand.
+        """
+        if id[:33] == self._prefix and id[33:] == f"{sequence:011x}":
+            number = sequence
         else:
-            fresh.own.append(place)
-        outcomes.append(STORED)
-    return outcomes, fresh
+            place = place_of(id)
+            if place is None:
+                known = id in self.fresh.foreign or self._is_known(id)
+                if known is False:
+                    self.fresh.foreign.add(id)
+                return known
+            instance, number = place
+            self._prefix = id[:33]
+            self._stored = self._ledger.of(instance)
+            self._new = self.fresh.own.setdefault(instance, set())
+        if number in self._new or number in self._stored:
+            return True
+        self._new.add(number)
+        return False
+
+    def _give_back(self, id: str) -> None:
+        """An id that was taken for an event which is refused."""
+        place = place_of(id)
+        if place is None:
+            self.fresh.foreign.discard(id)
+        else:
+            self.fresh.own[place[0]].discard(place[1])
 
 
-def _accepted(delivery: Delivery) -> document.Event:
-    """The event, if it can be stored under its id. Raises ``ValueError`` with the reason if not."""
+def _accepted(delivery: Delivery) -> document.Event | str:
+    """The event, or the reason why it can never be stored."""
     if len(delivery.body) > LONGEST_EVENT:
-        raise ValueError(f"larger than {LONGEST_EVENT >> 20} MiB")
-    event = document.parse(delivery.body)
+        return f"larger than {LONGEST_EVENT >> 20} MiB"
+    try:
+        event = document.parse(delivery.body)
+    except ValueError as error:
+        return str(error)
     found = document.id_of(event)
     if found is None:
-        raise ValueError("it has no event.id")
+        return "it has no event.id"
     if found != delivery.id:
-        raise ValueError(f"its event.id is {found[:64]!r} and not the id it was delivered under")
+        return f"its event.id is {found[:64]!r} and not the id it was delivered under"
     if not found or len(found) > LONGEST_VALUE:
-        raise ValueError(f"its event.id is not 1 to {LONGEST_VALUE} characters long")
+        return f"its event.id is not 1 to {LONGEST_VALUE} characters long"
     return event

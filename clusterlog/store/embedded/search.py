@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tantivy
@@ -16,8 +16,8 @@ from clusterlog.store import document
 from clusterlog.store.base import Found
 from clusterlog.store.embedded.index import schema
 from clusterlog.store.embedded.index.answer import LARGEST_PAGE, Answer
+from clusterlog.store.embedded.index.failure import ViewBroken, mended
 from clusterlog.store.embedded.index.plan import Window, plan
-from clusterlog.store.embedded.index.view import ViewBroken, mended
 from clusterlog.store.embedded.raw import frames, partition
 from clusterlog.store.embedded.raw.partition import FrameTable
 from clusterlog.store.predicate import selects
@@ -100,10 +100,17 @@ class PartitionSearch:
 
     def find(self, query: Query, window: Window, damage: Damage) -> Iterator[Found]:
         """The events of a window that match, in the query's order, behind ``after``."""
+        last: tuple[int, str] | None = None
+        try:
+            for found in self._find_by_index(query, window, damage):
+                last = found.key
+                yield found
+        except ViewBroken:
+            rest = query if last is None else replace(query, after=last)
+            yield from self._find_by_scan(rest, window, damage)
+
+    def _find_by_index(self, query: Query, window: Window, damage: Damage) -> Iterator[Found]:
         answer = self._ask(query, window)
-        if answer is None:
-            yield from self._find_by_scan(query, window, damage)
-            return
         newest = query.order == "newest"
         page = min(max(query.limit or 0, FIRST_PAGE), LARGEST_PAGE)
         for numbers in answer.groups(page, newest=newest):
@@ -113,18 +120,19 @@ class PartitionSearch:
 
     def count(self, query: Query, window: Window, damage: Damage) -> int:
         """How many events of a window match."""
-        answer = self._ask(query, window)
-        if answer is None:
+        try:
+            sure, doubtful = self._ask(query, window).count()
+            return sure + sum(1 for seq in doubtful if self._hit(query, seq, damage, judged=True))
+        except ViewBroken:
             return sum(1 for _ in self._scan(query, window, damage))
-        sure, doubtful = answer.count()
-        return sure + sum(1 for seq in doubtful if self._hit(query, seq, damage, judged=True))
 
-    def _ask(self, query: Query, window: Window) -> Answer | None:
-        """What the index says, ``None`` when there is none or it fails: then the frames themselves are searched."""
+    def _ask(self, query: Query, window: Window) -> Answer:
+        """What the index says. Raises ``ViewBroken`` when there is none: then the frames themselves are searched."""
         index = self._index
         if index is None:
-            return None
-        return Answer(index.searcher(), plan(query.where, index), window, self.span)
+            raise ViewBroken("it could not be opened")
+        with mended():
+            return Answer(index.searcher(), plan(query.where, index), window, self.span)
 
     def _hit(self, query: Query, seq: int, damage: Damage, *, judged: bool) -> Found | None:
         """Event number ``seq``, if it can be read and really matches."""
@@ -190,7 +198,7 @@ def _key(found: Found) -> tuple[int, str]:
 
 def _found(query: Query, body: bytes, arrival: int, *, judged: bool) -> Found | None:
     event = document.parse(body)
-    time = document.placed(event, arrival)
+    time, _ = document.placed(event, arrival)
     if judged:
         if not selects(query, event, time):
             return None

@@ -14,8 +14,9 @@ from clusterlog.errors import HomeBusy, StoreUnavailable
 from clusterlog.spool import liveness
 from clusterlog.store.base import Delivery, Outcome
 from clusterlog.store.embedded.index import schema
-from clusterlog.store.embedded.index.view import ForeignIds, View, ViewBroken, is_whole
-from clusterlog.store.embedded.intake import Fresh, judge
+from clusterlog.store.embedded.index.failure import ViewBroken
+from clusterlog.store.embedded.index.view import ForeignIds, View, is_whole
+from clusterlog.store.embedded.intake import Fresh, Judge
 from clusterlog.store.embedded.raw import frames, partition
 from clusterlog.store.embedded.raw.files import replace_file
 from clusterlog.store.embedded.raw.ledger import Ledger, read_records
@@ -67,16 +68,10 @@ class Writer:
                 raise StoreUnavailable(f"the store {self._store} is closed")
             arrival = self._clock()
             self._roll(arrival)
-            outcomes, fresh = judge(
-                batch,
-                self._ledger,
-                self._is_known,
-                self._view.indexer,
-                first_seq=self._live.next_seq,
-                arrival=arrival,
-            )
-            if fresh.bodies:
-                self._store_fresh(fresh, arrival)
+            judge = Judge(self._ledger, self._is_known, self._view.indexer, self._view.heads)
+            outcomes = judge.judge(batch, self._live.next_seq, arrival)
+            if judge.fresh.bodies:
+                self._store_fresh(judge.fresh, arrival)
             return outcomes
 
     def _store_fresh(self, fresh: Fresh, arrival: int) -> None:

@@ -8,6 +8,7 @@ import tantivy
 from tantivy import DocAddress, FieldType, Order
 from tantivy import Query as IndexQuery
 
+from clusterlog.store.embedded.index.failure import mended
 from clusterlog.store.embedded.index.plan import Plan, Window, all_of, any_of, between, except_for, term
 from clusterlog.store.embedded.index.schema import schema
 
@@ -48,8 +49,9 @@ class Answer:
         rest: IndexQuery = everything
         order = Order.Desc if newest else Order.Asc
         while True:
-            hits = self._searcher.search(rest, limit=page, count=False, order_by_field="ts", order=order).hits
-            numbers = self._numbers([address for _, address in hits])
+            with mended():
+                hits = self._searcher.search(rest, limit=page, count=False, order_by_field="ts", order=order).hits
+                numbers = self._numbers([address for _, address in hits])
             whole = len(hits) if len(hits) < page else _last_group(hits)
             yield from _grouped(hits[:whole], numbers)
             if len(hits) < page:
@@ -75,16 +77,18 @@ class Answer:
     def _size(self, query: IndexQuery | None) -> int:
         if query is None:
             return self._searcher.num_docs
-        counted = self._searcher.aggregate(query, {"events": {"value_count": {"field": "seq"}}})
+        with mended():
+            counted = self._searcher.aggregate(query, {"events": {"value_count": {"field": "seq"}}})
         return int(counted["events"]["value"])
 
     def _all_numbers(self, query: IndexQuery) -> Iterator[int]:
         """The numbers of everything that matches, ascending, so that frames are read one after the other."""
         rest = query
         while True:
-            hits = self._searcher.search(
-                rest, limit=LARGEST_PAGE, count=False, order_by_field="seq", order=Order.Asc
-            ).hits
+            with mended():
+                hits = self._searcher.search(
+                    rest, limit=LARGEST_PAGE, count=False, order_by_field="seq", order=Order.Asc
+                ).hits
             yield from (int(seq) for seq, _ in hits)
             if len(hits) < LARGEST_PAGE:
                 return

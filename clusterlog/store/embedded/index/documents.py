@@ -31,37 +31,62 @@ _RULES: dict[str, str] = (
     dict.fromkeys(TEXT_FIELDS, _TEXT) | dict.fromkeys(NUMBERS, _NUMBER) | {"@timestamp": _TIME, "event.id": _ID}
 )
 
-_Tree = dict[str, Any]
+
+class _Token(str):
+    """The beginning of a leaf's term, ``path NUL``; a type of its own, so that one look tells it from a keyword."""
+
+    __slots__ = ("has_numbers", "path")
+
+    path: str
+    has_numbers: bool
+
+    @classmethod
+    def of(cls, path: str) -> _Token:
+        """The token of a path, and whether its numbers are kept in a column."""
+        token = cls(path + NUL)
+        token.path = path
+        token.has_numbers = has_numbers(path)
+        return token
+
+
+def has_numbers(path: str) -> bool:
+    """Whether ranges over the numbers at ``path`` can be asked of the index."""
+    return PLAIN_PATH(path) is not None and not path.startswith(("labels.", "process."))
+
+
+_Tree = dict[str | None, Any]
 
 
 def _tree() -> _Tree:
     """The known paths as nested dictionaries, so that the usual event is walked without joining a single path.
 
-    A keyword's leaf is its path, any other known leaf its path and its rule.
+    ``None`` leads to a dictionary's own prefix. A keyword's leaf is its path, a token's its ``_Token``, any other known
+    leaf its path and its rule.
     """
-    root: _Tree = {}
+    root: _Tree = {None: ""}
     for path in (*KEYWORDS, *_RULES):
         *above, last = path.split(".")
         node = root
         for key in above:
-            node = node.setdefault(key, {})
+            node = node.setdefault(key, {None: f"{node[None]}{key}."})
         node[last] = (path, _RULES[path]) if path in _RULES else path
     return root
 
 
-_TREE = _tree()
-
-
 class Indexer:
-    """Makes index documents for the events of one partition."""
+    """Makes index documents for the events of one partition.
 
-    __slots__ = ("number_paths", "paths")
+    It learns the paths it meets: from the second event on a label costs one look-up and one join.
+    """
+
+    __slots__ = ("known_paths", "number_paths", "tree")
 
     def __init__(self) -> None:
+        self.tree = _tree()
+        self.known_paths = 0
         self.number_paths: set[str] = set()
-        self.paths: set[str] = set()
 
-    def document(self, event: Event, id: str, seq: int, time_us: int, *, own_time: bool) -> str:
+    def document(self, event: Event, id: str, seq: int, time_us: int, own_time: bool) -> str:
         """The index document, as JSON, of the event with that ``event.id``.
 
         ``own_time``: it is found at its ``@timestamp`` and not elsewhere.
@@ -70,7 +95,7 @@ class Indexer:
         draft.document["ts"] = time_us
         draft.document["seq"] = seq
         try:
-            draft.walk(event, _TREE, "")
+            draft.walk(event, self.tree)
             for path, value in draft.later:
                 draft.anything(path, value)
         except (RecursionError, _OddPathError):
@@ -79,6 +104,43 @@ class Indexer:
             draft.unsure.append("@timestamp")
         draft.id(id)
         return draft.json()
+
+    def head(self, event: Event) -> tuple[dict[str, Any], list[str]] | None:
+        """Fields and tokens of members that many events share, ``None`` where they are not the usual ones.
+
+        ``document`` puts the number of each event beside them.
+        """
+        draft = _Draft(self)
+        draft.walk(event, self.tree)
+        if draft.later or draft.unsure or draft.numbers:
+            return None
+        return draft.document, draft.tokens
+
+    def behind(
+        self, fields: dict[str, Any], tokens: list[str], rest: Event, id: str, sequence: int, seq: int, time_us: int
+    ) -> str:
+        """As ``document``, for an event with a known head, of which ``rest`` is what stands behind it."""
+        draft = _Draft(self)
+        draft.document = fields | {"event.sequence": sequence, "ts": time_us, "seq": seq}
+        draft.tokens = tokens.copy()
+        try:
+            draft.walk(rest, self.tree)
+            if draft.later:
+                for path, value in draft.later:
+                    draft.anything(path, value)
+                draft.id(id)  # one of them may be another sequence or process
+        except (RecursionError, _OddPathError):
+            return minimal(id, seq, time_us)
+        return draft.json()
+
+    def learn(self, tree: _Tree, key: str, value: Any) -> Any:
+        """What stands in the tree for a key met for the first time, ``None`` for what is not worth keeping."""
+        path = f"{tree[None]}{key}"
+        if "." in key or len(path) > LONGEST_PATH or NUL in path or self.known_paths >= MOST_KNOWN_PATHS:
+            return None
+        self.known_paths += 1
+        tree[key] = {None: f"{path}."} if type(value) is dict else _Token.of(path)
+        return tree[key]
 
 
 def minimal(id: str, seq: int, time_us: int) -> str:
@@ -118,98 +180,75 @@ class _Draft:
             document["unsure"] = self.unsure
         return dumps(document).decode()
 
-    def walk(self, node: Event, tree: _Tree, prefix: str) -> None:
-        """The usual way through an event: known objects, with strings where strings belong.
+    def walk(self, event: Event, tree: _Tree) -> None:
+        """The usual way through an event, with strings where strings belong; the rest is put off.
 
-        Every event goes through here; the tests are ordered by how often they say yes.
+        Every event goes through here, and this loop is the dearest of the whole intake: no recursion, one type test
+        per value before all others, and the branches in the order of how often they are taken.
         """
-        document = self.document
-        for key, value in node.items():
-            known = tree.get(key)
-            kind = type(value)
-            if type(known) is str:
-                if kind is str and len(value) <= LONGEST_VALUE:
-                    document[known] = value
-                else:
-                    self.later.append((known, value))
-            elif type(known) is dict:
-                if kind is dict:
-                    self.walk(value, known, f"{prefix}{key}.")
-                else:
-                    self.later.append((prefix + key, value))
-            elif known is None:
-                if "." in key:
-                    self.later.append((prefix + key, value))
+        document, token, later = self.document, self.tokens.append, self.later
+        pending = [(event, tree)]
+        while pending:
+            node, tree = pending.pop()
+            for key, value in node.items():
+                known = tree.get(key)
+                if known is None:
+                    known = self.indexer.learn(tree, key, value)
+                kind, shape = type(value), type(known)
+                if kind is str:
+                    if shape is str and len(value) <= 256:
+                        document[known] = value
+                        continue
+                    if shape is _Token and len(value) <= 256:
+                        token(known + value)
+                        continue
+                    if shape is tuple and known[1] is not _NUMBER:
+                        if known[1] is _TEXT:
+                            self.text(known[0], value)
+                        continue
                 elif kind is dict:
-                    self.leaves(f"{prefix}{key}.", value)
-                else:
-                    self.leaf(prefix + key, value)
-            else:
-                path, rule = known
-                if rule is _NUMBER and kind is int and _LEAST <= value <= _GREATEST:
-                    document[path] = value
-                elif rule is _TEXT and kind is str:
-                    self.text(path, value)
-                elif kind is not str or rule is _NUMBER:
-                    self.later.append((path, value))
-
-    def leaves(self, prefix: str, node: dict[str, Any]) -> None:
-        """An object that is not a known one, ``labels`` above all: tokens for everything in it."""
-        paths, numbers, tokens = self.indexer.paths, self.indexer.number_paths, self.tokens
-        for key, value in node.items():
-            path = prefix + key
-            kind = type(value)
-            if kind is str and path in paths and len(value) <= LONGEST_VALUE:
-                tokens.append(f"{path}{NUL}{value}")
-            elif (
-                kind is int
-                and path in numbers
-                and path not in self.numbers
-                and -EXACT_INTEGER <= value <= EXACT_INTEGER
-            ):
-                tokens.append(f"{path}{NUL}{value}")
-                self.numbers[path] = value
-            elif kind is dict:
-                self.leaves(f"{path}.", value)
-            else:
-                self.leaf(path, value)
+                    if shape is dict:
+                        pending.append((value, known))
+                        continue
+                elif kind is int:
+                    if shape is _Token and not known.has_numbers:
+                        token(f"{known}{value}")
+                        continue
+                    if shape is tuple and known[1] is _NUMBER and _LEAST <= value <= _GREATEST:
+                        document[known[0]] = value
+                        continue
+                elif kind is bool and shape is _Token:
+                    token(known + ("true" if value else "false"))
+                    continue
+                later.append((f"{tree[None]}{key}", value))
 
     def leaf(self, path: str, value: Any) -> None:
-        """A value at a path that is not a known one nor leads to one: tokens for itself and everything below it."""
+        """A value at a path of no rule: a token for itself and for everything below it."""
         kind = type(value)
         if kind is str:
             self.token(path, value)
-        elif kind is dict:
-            self.leaves(f"{path}.", value)
-        elif kind is list:
-            for inner in value:
-                self.leaf(path, inner)
         elif kind is bool:
             self.token(path, "true" if value else "false")
-        elif value is not None:
+        elif kind is int or kind is float:
             self.token(path, text(value))
             self.number(path, value)
+        elif value is not None:
+            self.anything(path, value)
 
     def token(self, path: str, value: str) -> None:
         """``path`` holds ``value``."""
-        if path not in self.indexer.paths:
-            self._meet(path)
+        if len(path) > LONGEST_PATH or NUL in path:
+            raise _OddPathError
         if len(value) > LONGEST_VALUE:
             value = value[:LONGEST_VALUE]
             self.unsure.append(path)
         self.tokens.append(f"{path}{NUL}{value}")
 
-    def _meet(self, path: str) -> None:
-        if len(path) > LONGEST_PATH or NUL in path:
-            raise _OddPathError
-        if len(self.indexer.paths) < MOST_KNOWN_PATHS:
-            self.indexer.paths.add(path)
-
     def number(self, path: str, value: float) -> None:
         """``path`` holds a number that can be asked for by range."""
         known = self.indexer.number_paths
         if path not in known:
-            if PLAIN_PATH(path) is None:
+            if not has_numbers(path):
                 return
             if len(known) >= MOST_NUMBER_PATHS:
                 self.unsure.append(path)
@@ -229,8 +268,12 @@ class _Draft:
             value = " ".join(found)
         elif len(value) > LONGEST_WORD and _LONG_RUN.search(value):
             self.unsure.append(path)
-        self.tokens.append(path + NUL)
-        _put(self.document, path, value)
+        if not value[:1].isalnum() and not words(value):
+            self.tokens.append(path + NUL)  # no word stands for it, and yet it is there
+        if path in self.document:
+            _put(self.document, path, value)
+        else:
+            self.document[path] = value
 
     def anything(self, path: str, value: Any) -> None:
         """The long way: a value of any type at any path, known or not."""
@@ -265,7 +308,7 @@ class _Draft:
         """An id of our own form is found by its instance and sequence and costs no term; another one has a token."""
         instance, sequence = self.document.get("process.entity_id"), self.document.get("event.sequence")
         if instance is not None and sequence is not None:
-            if type(sequence) is int and sequence >= 0 and found == f"{instance}-{sequence:011x}":
+            if type(sequence) is int and found == f"{instance}-{sequence:011x}":
                 return
             self.unsure.append("event.id")
         self.tokens.append(id_token(found))

@@ -17,10 +17,10 @@ from clusterlog.store.embedded.index.documents import (
     LONGEST_PATH,
     LONGEST_VALUE,
     NUL,
-    PLAIN_PATH,
+    has_numbers,
     id_token,
 )
-from clusterlog.store.embedded.index.schema import COLUMNS, IDS, KEYWORDS, LONGEST_WORD, NUMBERS, TERM_NUMBERS, schema
+from clusterlog.store.embedded.index.schema import COLUMNS, IDS, KEYWORDS, LONGEST_WORD, NUMBERS, schema
 from clusterlog.store.embedded.raw.ledger import place_of
 from clusterlog.store.predicate import read_number, word_patterns, words_of
 from clusterlog.store.query import (
@@ -119,31 +119,48 @@ class _Planner:
         if all(not isinstance(limit, str) for limit in limits):
             if node.field in NUMBERS:
                 return _integer_range(node)
-            if PLAIN_PATH(node.field) and node.field not in KEYWORDS and node.field not in TEXT_FIELDS:
+            if has_numbers(node.field) and node.field not in KEYWORDS and node.field not in TEXT_FIELDS:
                 return self._number_range(node)
         return _Part(_exists(node.field).query, exact=False)
 
     def _number_range(self, node: Range) -> _Part:
         """A range over the JSON field of numbers, through the query parser: tantivy's API knows plain fields only.
 
-        It is one clause, since of an event with several values one must lie within all bounds.
+        Both bounds are one clause, since of an event with several values one must lie within both. tantivy panics
+        where they are of different types: then each is asked alone, and the events decide.
         """
-        inexact = _Part(_exists(node.field).query, exact=False)
         low, high = _tightest(max, node.gt, node.gte), _tightest(min, node.lt, node.lte)
-        if any(isinstance(limit, int) and abs(limit) > EXACT_INTEGER for limit in (low, high)):
-            return inexact
-        opening = "{" if low is None or (low == node.gt) else "["
-        closing = "}" if high is None or (high == node.lt) else "]"
-        clause = f"{opening}{_decimal(low)} TO {_decimal(high)}{closing}"
+        opening = "{" if low is None or low == node.gt else "["
+        closing = "}" if high is None or high == node.lt else "]"
+        if (
+            low is None
+            or high is None
+            or (_is_small(low) and _is_small(high))
+            or not (_is_whole(low) or _is_whole(high))
+        ):
+            clauses, exact = [f"{opening}{_decimal(low)} TO {_decimal(high)}{closing}"], True
+        else:
+            clauses, exact = [f"{opening}{_decimal(low)} TO *}}", f"{{* TO {_decimal(high)}{closing}"], False
+        path = f"number.{_escaped(node.field)}"
         try:
-            return _Part(self._index.parse_query(f"number.{_escaped(node.field)}:{clause}"))
+            asked = [self._index.parse_query(f"{path}:{clause}") for clause in clauses]
         except ValueError:
-            return inexact
+            return _Part(_exists(node.field).query, exact=False)
+        return _Part(all_of(*asked), exact)
 
 
-def _tightest(choose: Callable[[Iterable[float]], float], *limits: Value | None) -> Value | None:
+def _tightest(choose: Callable[[Iterable[float]], float], *limits: Value | None) -> float | None:
     numbers = [limit for limit in limits if limit is not None and not isinstance(limit, str)]
     return choose(numbers) if numbers else None
+
+
+def _is_whole(number: float) -> bool:
+    return not isinstance(number, float) or number.is_integer()
+
+
+def _is_small(number: float) -> bool:
+    """Whether it is a whole number that every type of column holds."""
+    return _is_whole(number) and -EXACT_INTEGER <= number <= EXACT_INTEGER
 
 
 def _asked(field: str | None) -> Sequence[str]:
@@ -228,8 +245,6 @@ def _match(field: str, value: Value, phrase: bool) -> _Part:
         number = read_number(wanted)
         if not isinstance(number, int) or text(number) != wanted or not -_INT64 <= number < _INT64:
             return _NOTHING
-        if field in TERM_NUMBERS:
-            return _Part(term(field, number))
         return _Part(IndexQuery.range_query(schema(), field, FieldType.Integer, number, number))
     return _leaf(field, wanted)
 
@@ -268,9 +283,8 @@ def _exists(path: str) -> _Part:
 def _exists_known(name: str) -> IndexQuery:
     if name in COLUMNS or name in NUMBERS:
         return IndexQuery.exists_query(name)
-    if name in TEXT_FIELDS:
-        return term("leaf", name + NUL)
-    return IndexQuery.regex_query(schema(), name, ANYTHING)
+    some = IndexQuery.regex_query(schema(), name, ANYTHING)
+    return any_of(some, term("leaf", name + NUL)) if name in TEXT_FIELDS else some
 
 
 def _wildcard(field: str, pattern: tuple[str, ...]) -> _Part:
@@ -405,5 +419,5 @@ def _escaped(path: str) -> str:
     return path.replace("-", "\\-")
 
 
-def _decimal(number: Value | None) -> str:
+def _decimal(number: float | None) -> str:
     return "*" if number is None else repr(number)

@@ -6,7 +6,9 @@ The index holds no event, only what finds one: ``ts`` (µs) and ``seq`` lead fro
   up have a field without a column (``IDS``).
 - Everything else, the caller's ``labels`` included, is a token ``path NUL value`` in the one field ``leaf``, as
   Elasticsearch's ``flattened`` does it: any number of keys costs terms, never fields.
-- Numbers have columns: those of ECS their own (``NUMBERS``), others a path in the JSON field ``number``.
+- Numbers have columns: those of ECS their own (``NUMBERS``), others a path in the JSON field ``number``. The caller's
+  ``labels`` have none: ranges are asked of ``clusterlog.metrics``. A range over what has no column is judged by the
+  events.
 - ``unsure`` names the paths whose values could not be indexed as they are (too long, of another type than the field;
   ``*``: the whole event). Such events are judged by their raw bytes, so that answers stay exact.
 """
@@ -28,16 +30,12 @@ COLUMNS = (
     "log.logger",
     "service.name",
     "service.node.name",
-    "host.name",
     "user.hash",
     "error.type",
     "clusterlog.error.fingerprint",
-    "event.dataset",
 )
 IDS = ("http.request.id", "trace.id", "process.entity_id")
-NUMBERS = ("event.sequence", "event.duration", "http.response.status_code", "process.pid")
-TERM_NUMBERS = frozenset({"http.response.status_code", "process.pid"})
-"""Numbers of few different values, which are terms as well as columns."""
+NUMBERS = ("event.sequence", "event.duration", "http.response.status_code")
 
 KEYWORDS = frozenset(COLUMNS + IDS)
 ANALYSER = "words"
@@ -60,7 +58,7 @@ def schema() -> tantivy.Schema:
     for name in TEXT_FIELDS:
         builder.add_text_field(name, tokenizer_name=ANALYSER, index_option="position")
     for name in NUMBERS:
-        builder.add_integer_field(name, fast=True, indexed=name in TERM_NUMBERS)
+        builder.add_integer_field(name, fast=True, indexed=name == "http.response.status_code")
     builder.add_json_field("number", fast=True, tokenizer_name="raw", index_option="basic", expand_dots_enabled=True)
     return builder.build()
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import tantivy
@@ -19,27 +18,12 @@ from clusterlog.errors import StoreUnavailable
 from clusterlog.store import document
 from clusterlog.store.embedded.index import schema
 from clusterlog.store.embedded.index.documents import Indexer, id_token, minimal
+from clusterlog.store.embedded.index.failure import ViewBroken, mended
+from clusterlog.store.embedded.index.heads import Heads
 from clusterlog.store.embedded.raw import partition
 from clusterlog.store.embedded.raw.files import sync_directory
 from clusterlog.store.embedded.raw.live import LivePartition
 from clusterlog.store.embedded.raw.partition import directories
-
-
-class ViewBroken(Exception):
-    """The index cannot go on; what it lacks is in the frames."""
-
-
-@contextmanager
-def mended() -> Iterator[None]:
-    """Everything tantivy fails with, a panic included, as ``ViewBroken``."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise ViewBroken(str(error)) from error
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":  # pyo3's; derives from BaseException and cannot be imported
-            raise ViewBroken(str(error)) from error
-        raise
 
 
 class View:
@@ -50,6 +34,7 @@ class View:
         self._path = live.directory / partition.INDEX
         self._writer: tantivy.IndexWriter | None = None
         self.indexer = Indexer()
+        self.heads = Heads(self.indexer)
         self.pending = 0
 
     @property
@@ -125,11 +110,10 @@ class View:
         documents, times = [], []
         for seq, body in enumerate(bodies, first_seq):
             event = document.parse(body)
-            own = document.own_time(event)
-            believed = own is not None and own <= arrival + document.AHEAD
-            times.append(document.placed(event, arrival) // 1_000)
+            time, believed = document.placed(event, arrival)
+            times.append(time // 1_000)
             id = document.id_of(event) or ""
-            documents.append(self.indexer.document(event, id, seq, times[-1], own_time=believed))
+            documents.append(self.indexer.document(event, id, seq, times[-1], believed))
         self.add(documents, bodies, first_seq, times)
 
     def _feed_documents(self, documents: Sequence[str]) -> None:

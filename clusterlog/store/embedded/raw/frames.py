@@ -210,6 +210,7 @@ def compressor(dictionary: bytes | None) -> zstandard.ZstdCompressor:
     if dictionary is None:
         return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     known = zstandard.ZstdCompressionDict(dictionary)
+    known.precompute_compress(level=LEVEL)  # digested once and not per frame; pins the level of this object
     return zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_checksum=True)
 
 

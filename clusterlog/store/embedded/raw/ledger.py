@@ -40,6 +40,8 @@ class Ranges:
         self._lasts: list[int] = []
 
     def __contains__(self, number: int) -> bool:
+        if not self._lasts or number > self._lasts[-1]:
+            return False
         at = bisect_right(self._firsts, number) - 1
         return at >= 0 and number <= self._lasts[at]
 
@@ -94,17 +96,22 @@ class Ledger:
                 yield instance, first, last
 
 
-def ranges_of(places: Iterable[Place]) -> list[IdRange]:
-    """Some ids as ranges."""
+def ranges_of(places: dict[bytes, set[int]]) -> list[IdRange]:
+    """The sequences of some instances as ranges."""
     found: list[IdRange] = []
-    instance, first, last = b"", 0, -2
-    for place in sorted(places):
-        if place[0] != instance or place[1] != last + 1:
-            if last >= first:
+    for instance, numbers in places.items():
+        ordered = sorted(numbers)
+        if not ordered:
+            continue
+        if ordered[-1] - ordered[0] == len(ordered) - 1:
+            found.append((instance, ordered[0], ordered[-1]))
+            continue
+        first = last = ordered[0]
+        for number in ordered[1:]:
+            if number != last + 1:
                 found.append((instance, first, last))
-            instance, first = place
-        last = place[1]
-    if last >= first:
+                first = number
+            last = number
         found.append((instance, first, last))
     return found
 

@@ -22,7 +22,6 @@ from clusterlog.store.embedded.raw.ledger import (
     RECORD_BYTES,
     IdRange,
     Ledger,
-    Place,
     place_of,
     ranges_of,
     read_records,
@@ -149,7 +148,7 @@ class LivePartition:
         self.max_us = max(self.max_us, entry.max_us)
 
     def append(
-        self, bodies: Sequence[bytes], times_us: Sequence[int], places: Sequence[Place], arrival: int
+        self, bodies: Sequence[bytes], times_us: Sequence[int], places: dict[bytes, set[int]], arrival: int
     ) -> list[IdRange]:
         """Store events, numbered from ``next_seq``; they are on disk when it returns their ids of our own form.
 
@@ -258,11 +257,13 @@ class LivePartition:
         self._raw = self._table = self._ids = -1
 
 
-def _places(bodies: Sequence[bytes]) -> Iterator[Place]:
+def _places(bodies: Sequence[bytes]) -> dict[bytes, set[int]]:
+    found: dict[bytes, set[int]] = {}
     for body in bodies:
         place = place_of(document.id_of(document.parse(body)) or "")
         if place is not None:
-            yield place
+            found.setdefault(place[0], set()).add(place[1])
+    return found
 
 
 def _chunks(bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,109 @@
+"""What is equal in every line of one logger of one process, read and indexed once.
+
+Our encoder begins every line with the same bytes but for time and number, and these bytes hold half of an event's
+values. Knowing them again saves a fifth of all work between delivery and commit. A line that begins otherwise, by
+whomever it was written, goes the usual way; the answer is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from clusterlog.store import document
+from clusterlog.store.base import Delivery
+from clusterlog.store.document import Event
+from clusterlog.store.embedded.index.documents import Indexer
+
+OPENING = b'{"@timestamp":"'
+"""How a line begins that may have a known head."""
+
+_STAMP_END = len(OPENING) + 30
+_REST = b',"message":'
+_HEAD = re.compile(
+    rb'\{"@timestamp":"[^"\\]{30}(","process":\{"pid":[0-9]+,"entity_id":"([0-9a-f]{32})"\},"event":\{"id":"\2-)'
+    rb'[0-9a-f]{11}","sequence":[0-9]+,'
+)
+_MOST = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The members of a known beginning, as index fields and tokens, and their names at the top of the event."""
+
+    fields: dict[str, Any]
+    tokens: list[str]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event taken apart: its known head, its time (ns) and the rest of its members."""
+
+    head: Head
+    time: int
+    rest: Event
+
+
+class Heads:
+    """The beginnings met so far in one partition."""
+
+    __slots__ = ("_heads", "_indexer", "_stems")
+
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
+        self._stems: dict[str, bytes] = {}
+        self._heads: dict[bytes, Head] = {}
+
+    def take_apart(self, delivery: Delivery) -> Line | None:
+        """The event, if its line begins in a known way and bears the id and sequence of the delivery."""
+        id = delivery.id
+        stem = self._stems.get(id[:33])
+        if stem is None:
+            return None
+        body, number = delivery.body, f"{delivery.sequence:011x}"
+        if id[33:] != number or not body.startswith(stem, _STAMP_END):
+            return None
+        begin = _STAMP_END + len(stem)
+        numbered = f'{number}","sequence":{delivery.sequence},'.encode()
+        if not body.startswith(numbered, begin) or not body.startswith(OPENING):
+            return None
+        cut = body.find(_REST, begin)
+        head = self._heads.get(body[begin + len(numbered) : cut])
+        time = document.time_ns(body[len(OPENING) : _STAMP_END].decode(errors="replace"))
+        if head is None or time is None:
+            return None
+        try:
+            rest = document.parse(b"{" + body[cut + 1 :])
+        except ValueError:
+            return None
+        return Line(head, time, rest) if head.names.isdisjoint(rest) else None
+
+    def learn(self, delivery: Delivery, event: Event) -> None:
+        """Know the beginning of this line again. ``event`` is what the whole line says."""
+        body = delivery.body
+        begins = _HEAD.match(body)
+        cut = -1 if begins is None else body.find(_REST, begins.end())
+        if begins is None or cut < 0:
+            return
+        key = body[begins.end() : cut]
+        try:
+            head = document.parse(b'{"event":{' + key + b"}")
+            rest = document.parse(b"{" + body[cut + 1 :])
+        except ValueError:
+            return  # the cut is not between two members of the event itself
+        if type(head["event"]) is not dict:
+            return
+        head["event"] |= {"id": delivery.id, "sequence": delivery.sequence}
+        head |= {name: event.get(name) for name in ("@timestamp", "process")}
+        if {**head, **rest} != event or not head.keys().isdisjoint(rest):
+            return
+        made = self._indexer.head(head)
+        if made is None:
+            return
+        if len(self._stems) >= _MOST or len(self._heads) >= _MOST:
+            self._stems.clear()
+            self._heads.clear()
+        self._stems[delivery.id[:33]] = begins[1]
+        self._heads[key] = Head(*made, frozenset(head) | {"event.id"})
