@@ -15,12 +15,14 @@ try:
     import orjson
 
     dumps, loads = orjson.dumps, orjson.loads
-except ImportError:  # a platform without a wheel: five times dearer, the same bytes but for escapes
+except ImportError:  # a platform without a wheel: five times dearer, and the same bytes but for exponents of floats
     import json
 
-    _encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+    _encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     loads = json.loads
 
     def dumps(value: Any) -> bytes:
-        """Serialise with the standard library, everything outside ASCII escaped, so that lone surrogates are legal."""
-        return _encoder.encode(value).encode("ascii")
+        """Serialise with the standard library; names are exact texts, as orjson demands, or they might not be judged."""
+        if type(value) is dict and any(type(name) is not str for name in value):
+            raise TypeError("a name that is no str")
+        return _encoder.encode(value).encode("utf-8")
