@@ -22,7 +22,7 @@ except ImportError:  # a platform without a wheel: five times dearer, and the sa
     loads = json.loads
 
     def dumps(value: Any) -> bytes:
-        """Serialise with the standard library; names are exact texts, as orjson demands, or they might not be judged."""
+        """Serialise with the standard library; as with orjson a name is an exact ``str``, or it might not be judged."""
         if type(value) is dict and any(type(name) is not str for name in value):
             raise TypeError("a name that is no str")
         return _encoder.encode(value).encode("utf-8")

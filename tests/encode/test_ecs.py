@@ -113,8 +113,8 @@ def test_the_head_tells_every_nanosecond_and_number(second, fraction, sequence):
     ("level", "name"),
     [(10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical"), (25, "level 25"), (35, "notice")],
 )
-def test_levels_have_pythons_names_in_lower_case(said, level, name):
-    logging.addLevelName(35, "NOTICE")
+def test_levels_have_pythons_names_in_lower_case(said, monkeypatch, level, name):
+    monkeypatch.setitem(logging._levelToName, 35, "NOTICE")
     assert said(level=level)["log"]["level"] == name
 
 
