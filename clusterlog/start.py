@@ -19,6 +19,7 @@ from clusterlog.encode.ecs import Encoder
 from clusterlog.encode.rendered import Bound
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
+from clusterlog.record.failure import raised_by_signal
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
 from clusterlog.settings import Settings, load
@@ -55,7 +56,9 @@ class SpoolRoad:
         try:
             rest = self.encoder.line(level, logger, event, args, fields, failure, stack, bound)
             self.writer.append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
-        except Exception:  # a fault of ours is counted, and never the host's
+        except Exception as error:  # a fault of ours is counted, and never the host's
+            if raised_by_signal(error):
+                raise
             self.writer.ledger.total["internal_error"] += 1
 
     def document(
@@ -77,7 +80,9 @@ class SpoolRoad:
                 dataset, level, logger, message, body, labels=labels, failure=failure, scope=scope
             )
             self.writer.append(level >= _PRIORITY, wall_ns or time.time_ns(), rest)
-        except Exception:
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
             self.writer.ledger.total["internal_error"] += 1
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import logging.config
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -252,3 +253,41 @@ def test_the_package_keeps_start_a_function_whatever_is_imported():
         env={"PATH": os.environ["PATH"]},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_signal_handler_raises_reaches_the_host_whoever_was_interrupted(home, monkeypatch):
+    clusterlog.start("shop", home=str(home.path))
+    monkeypatch.setattr(logging.getLogger(), "handlers", ours())  # the library's own handlers swallow such exceptions
+    log, standard = clusterlog.get_logger("x"), logging.getLogger("y")
+    raised, armed = [], []
+
+    class TimeLimitError(Exception):
+        pass
+
+    def handler(number, frame):
+        if armed:
+            armed.clear()
+            raised.append(1)
+            raise TimeLimitError
+
+    caught = 0
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+    try:
+        for turn in range(60):
+            try:
+                armed.append(True)
+                while armed:
+                    log.info("said", order=1, odd=float("nan"))
+                    log.info("said", order=turn)
+                    standard.warning("said %d", turn)
+            except TimeLimitError:
+                caught += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(raised) == 60
+    assert caught >= 55  # Python itself swallows what is raised in a callback of the collector
+    for each in home.documents():
+        numbers = [told["event"]["sequence"] for told in each]
+        assert numbers == list(range(1, len(numbers) + 1))

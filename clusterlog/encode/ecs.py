@@ -23,7 +23,7 @@ from clusterlog.encode.identity import IdentityHash
 from clusterlog.encode.limits import Limits
 from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, measured, merge
 from clusterlog.encode.sanitize import Sanitizer
-from clusterlog.record.failure import describe
+from clusterlog.record.failure import describe, raised_by_signal
 from clusterlog.record.redact import Redactor
 from clusterlog.settings import Settings
 
@@ -130,7 +130,7 @@ class Encoder:
                 prefix = self._prefixes.get((level, logger, event)) or self._prefix(level, logger, event)
             else:
                 prefix = self._logger_head(logger, level) + self._message(event, args)
-            if failure is not None or stack:
+            if failure is not None or stack or (self._metrics and not self._metrics.isdisjoint(fields)):
                 line = self._careful(prefix, rendered, fields, failure, stack)
             elif not fields:
                 line = prefix + rendered.plain
@@ -140,6 +140,8 @@ class Encoder:
                 line = self._careful(prefix, rendered, fields, None, None)
             return line if len(line) <= EVENT_LIMIT else self._cut(line)
         except Exception as error:
+            if raised_by_signal(error):
+                raise
             return self._minimal(level, logger, event, error)
 
     def bound(self, fields: Mapping[str, Any]) -> Bound:
@@ -169,7 +171,9 @@ class Encoder:
                 elif kind is not bool and value is not None:
                     return b""
             own = dumps(fields)
-        except Exception:  # lone surrogates; a subclass of str as a name, whose hash may be anything
+        except Exception as error:  # lone surrogates; a subclass of str as a name, whose hash may be anything
+            if raised_by_signal(error):
+                raise
             return b""
         if len(own) > self._text_limit or (rendered.names and not rendered.names.isdisjoint(fields)):
             return b""
@@ -179,7 +183,7 @@ class Encoder:
         return all(self._judge_name(name) for name in fields)
 
     def _judge_name(self, name: str) -> bool:
-        if type(name) is not str or name in self._metrics or self._redactor.is_secret_key(name):
+        if type(name) is not str or self._redactor.is_secret_key(name):
             return False
         if self._sanitizer.name(name) != name:
             return False
@@ -225,9 +229,14 @@ class Encoder:
         failure: BaseException | None,
         stack: str | None,
     ) -> bytes:
-        """The same document from the same fragments, with an exception, a stack, or fields that are not plain."""
+        """The same document from the same fragments, with an exception, a stack, metrics, or fields not plain."""
         inside, outside = self._failure(failure, stack)
         own = self._plain(fields, rendered) if fields else b""
+        numbers = measured(fields, self._metrics) if own else {}
+        if numbers and rendered.measures:
+            own = b""
+        elif numbers:
+            inside["metrics"] = numbers
         if fields and not own:
             labels = {**rendered.labels, **self._sanitizer.clean(fields)}
             rendered = Rendered(rendered.document, labels, self._metrics)
@@ -276,7 +285,11 @@ class Encoder:
         """Serialise a scope, which is done when it is made and when its request has learned facts. Never raises."""
         try:
             self._rendered(scope)
-        except Exception:  # RecursionError where hardly any stack is left, MemoryError: the next line tries again
+        except (
+            Exception
+        ) as error:  # RecursionError where hardly any stack is left, MemoryError: the next line tries again
+            if raised_by_signal(error):
+                raise
             scope.rendered = None
 
     def _rendered(self, scope: Scope) -> Rendered:
@@ -336,6 +349,8 @@ class Encoder:
                 rest["labels"] = own
             return dumps(event)[1:] + b"," + self._sanitizer.fit(rest)[1:]
         except Exception as error:
+            if raised_by_signal(error):
+                raise
             return self._minimal(level, logger, message, error, dataset)
 
     def state(self, action: str, facts: Mapping[str, Any]) -> bytes:

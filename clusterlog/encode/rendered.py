@@ -17,7 +17,8 @@ class Rendered:
     tells the ids; ``opening`` begins the labels of a line that has its own, ``closing`` tells those of a line that has
     none. ``lead`` is middle and opening, ``plain`` is middle and closing.
 
-    ``document`` and ``labels`` are the same as trees, ``names`` those of the labels. It holds as long as the scope's
+    ``document`` and ``labels`` are the same as trees, ``names`` those of the labels; ``measures`` is whether there are
+    metrics among them. It holds as long as the scope's
     facts are ``facts``, the encoder is ``maker``, and, for a logger's own fields, the scope is rendered as ``base``.
     """
 
@@ -29,6 +30,7 @@ class Rendered:
         "labels",
         "lead",
         "maker",
+        "measures",
         "middle",
         "names",
         "opening",
@@ -48,10 +50,11 @@ class Rendered:
         own = document.get("clusterlog", {})
         numbers = measured(labels, metrics)
         if numbers:
-            own = {**own, "metrics": numbers}
+            own = {"metrics": numbers, **own}
         ids = {name: part for name, part in document.items() if name != "clusterlog"}
         self.document = document
         self.maker = maker
+        self.measures = bool(numbers)
         self.facts = facts
         self.base = base
         self._tell(after_comma(own) + b"}" + after_comma(ids), labels, dumps(labels)[1:-1])
@@ -64,6 +67,7 @@ class Rendered:
         joined = object.__new__(Rendered)  # what is serialised already is put together, not serialised again
         joined.document = self.document
         joined.maker = self.maker
+        joined.measures = self.measures
         joined.facts = None
         joined.base = self
         joined._tell(self.middle, labels, (self.opening[len(_LABELS) :] + bound.fragment).removesuffix(b","))

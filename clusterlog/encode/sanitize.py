@@ -17,6 +17,7 @@ from clusterlog.encode import limits
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.limits import Limits, cut, within
 from clusterlog.encode.spoken import called, full_name, guarded, integer, printable, real, spoken
+from clusterlog.record.failure import raised_by_signal
 from clusterlog.record.redact import Redactor
 from clusterlog.record.shapes import MARK
 
@@ -56,6 +57,8 @@ class Sanitizer:
             found = _Walk(self).mapping(given, 1)  # type: ignore[arg-type]
             return found if type(found) is dict else {}
         except Exception as error:  # RecursionError where little stack was left, MemoryError
+            if raised_by_signal(error):
+                raise
             return {"_cut": f"fields that could not be read: {type(error).__name__}"}
 
     def text(self, value: str, most: int) -> str:
@@ -83,6 +86,8 @@ class Sanitizer:
         try:
             text = guarded(lambda: template % given)
         except Exception as error:
+            if raised_by_signal(error):
+                raise
             shown = dumps(self.tree({"a": list(args)})["a"]).decode()
             text = f"{template} [{full_name(type(error))} with arguments {shown}]"
         return self.text(text, self.limits.message)

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from enum import EnumMeta
 from typing import Any
 
+from clusterlog.record.failure import raised_by_signal
+
 NESTED_CALLS = 3
 """A ``repr`` that logs objects whose ``repr`` logs is followed so far."""
 
@@ -92,6 +94,8 @@ def called(function: Callable[[Any], Any], value: Any) -> str:
         text = guarded(lambda: function(value))
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
+        if raised_by_signal(error):
+            raise
         said = "str" if function is str else "repr"
         return f"<{full_name(type(value))}: {said} failed: {full_name(type(error))}>"
 

@@ -10,7 +10,7 @@ import hashlib
 import sys
 import traceback
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from clusterlog.record import stack
@@ -90,7 +90,9 @@ def exception_of(exc_info: Any) -> BaseException | None:
         return found if issubclass(type(found), BaseException) else None
     try:
         return sys.exc_info()[1] if exc_info else None
-    except Exception:
+    except Exception as error:
+        if raised_by_signal(error):
+            raise
         return None
 
 
@@ -102,10 +104,14 @@ def describe(exc: BaseException, *, limit: int = STACK_TRACE_LIMIT, redactor: Re
     try:
         return _describe(exc, max(limit, SMALLEST_LIMIT), redactor)
     except Exception as error:  # RecursionError where little stack is left, MemoryError
+        if raised_by_signal(error):
+            raise
         try:
             name, told = _type_name(type(exc)), f"[not described: {type(error).__name__}]"
             return Failure(name, told, f"{name}: {told}\n", _fingerprint([name]), ())
-        except Exception:
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
             return _NOT_DESCRIBED
 
 
@@ -216,7 +222,9 @@ def _drawn_elsewhere(exc: BaseException, redactor: Redactor | None) -> list[str]
         return None
     try:
         text = "".join(traceback.format_exception(exc))
-    except Exception:
+    except Exception as error:
+        if raised_by_signal(error):
+            raise
         return None
     return [text if redactor is None else redactor.text(text)]
 
@@ -245,7 +253,9 @@ def _affordable(exc: BaseException) -> bool:
 def _text_of(exc: BaseException) -> str:
     try:
         text = str(exc)
-    except Exception:
+    except Exception as error:
+        if raised_by_signal(error):
+            raise
         return "<exception str() failed>"
     return text if type(text) is str else str.__str__(text)
 
@@ -286,6 +296,21 @@ def _ends(parts: list[str], first: int, last: int) -> tuple[str, str]:
             break
     begin, end = "".join(head), "".join(reversed(tail))
     return begin[: begin.rfind("\n")] if "\n" in begin else begin, end[end.find("\n") + 1 :] or end
+
+
+def raised_by_signal(error: BaseException) -> bool:
+    """Whether a signal handler raised it: then it is the host's own, whoever was interrupted.
+
+    Python calls a handler with the signal's number and the interrupted frame (``signal.signal``), so one of the frames
+    it came through was called with a frame.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        code, values = trace.tb_frame.f_code, trace.tb_frame.f_locals
+        if any(type(values.get(name)) is FrameType for name in code.co_varnames[: code.co_argcount]):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _type_name(kind: type) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from clusterlog.record.failure import exception_of
+from clusterlog.record.failure import exception_of, raised_by_signal
 from clusterlog.record.slot import Road, slot
 
 _NONE = object()
@@ -188,6 +188,8 @@ class BoundLogger(structlog.BoundLoggerBase):
         except structlog.DropEvent:
             return
         except Exception as error:
+            if raised_by_signal(error):
+                raise
             fields["clusterlog_processor_failed"] = type(error).__name__
         failure = exception_of(fields.pop("exc_info", None))
         stack = _stack() if fields.pop("stack_info", None) else None
