@@ -18,8 +18,8 @@ class Rendered:
     none. ``lead`` is middle and opening, ``plain`` is middle and closing.
 
     ``document`` and ``labels`` are the same as trees, ``names`` those of the labels; ``measures`` is whether there are
-    metrics among them. It holds as long as the scope's
-    facts are ``facts``, the encoder is ``maker``, and, for a logger's own fields, the scope is rendered as ``base``.
+    metrics among them. It holds as long as the scope's facts are ``facts``, the encoder is ``maker``, and, for a
+    logger's own fields, the scope is rendered as ``base``.
     """
 
     __slots__ = (

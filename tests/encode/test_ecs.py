@@ -378,6 +378,7 @@ def test_named_numbers_are_metrics_too(judge, said):
     assert told["labels"] == {"n": 1, "ms": 2.5, "other": 3}
     assert said(encoder=encoder, n=True, ms="2")["clusterlog"] == {"template": "ready"}
     assert said(encoder=encoder, own=encoder.bound({"ms": 7}))["clusterlog"]["metrics"] == {"n": 1, "ms": 7}
+    assert said(encoder=encoder, own=encoder.bound({"x": 7}), ms=8)["clusterlog"]["metrics"] == {"n": 1, "ms": 8}
 
 
 def test_an_exception_is_told_as_data_beside_everything_else(said):
