@@ -255,6 +255,7 @@ def test_the_package_keeps_start_a_function_whatever_is_imported():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_what_a_signal_handler_raises_reaches_the_host_whoever_was_interrupted(home, monkeypatch):
     clusterlog.start("shop", home=str(home.path))
     monkeypatch.setattr(logging.getLogger(), "handlers", ours())  # the library's own handlers swallow such exceptions
