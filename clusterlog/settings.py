@@ -107,6 +107,11 @@ def address(*schemes: str) -> Callable[[Any], str]:
     return read
 
 
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: user and password of it are nobody else's."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
 def _program() -> str:
     name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in ("", "-", "-c", "-m") else ""
     if name == "__main__.py":

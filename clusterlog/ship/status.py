@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from clusterlog.settings import Settings
+from clusterlog.settings import Settings, without_credentials
 from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
 from clusterlog.ship.homelock import HomeLock
 from clusterlog.spool.reader import Instance, instances, records
@@ -35,12 +35,13 @@ def status(settings: Settings) -> dict[str, Any]:
     described = [backlog.add(home / "spool", each, acknowledged) for each in instances(home / "spool")]
     shipped, dead = acknowledged.totals["shipped"], acknowledged.totals["dead"]
     error = told.get("error", "") if pid else ""
+    url = (told.get("url") if pid else "") or settings.store or str(home / "store")
     return {
         "schema": SCHEMA,
         "home": str(home),
         "shipper": {"state": "running" if pid else "absent", "pid": pid if pid > 0 else None},
         "store": {
-            "url": settings.store or str(home / "store"),
+            "url": without_credentials(url),
             "state": ("unreachable" if error else "reachable") if pid else "unknown",
             "error": error or None,
         },

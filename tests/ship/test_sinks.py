@@ -78,6 +78,12 @@ def test_a_sink_that_cannot_be_is_refused_in_one_line(tmp_path, url):
         open_sink(load({"sink": url, "home": str(tmp_path)}, environ={}, directory=tmp_path))
 
 
+def test_credentials_are_not_shown_where_a_sink_is_refused(tmp_path):
+    with pytest.raises(SettingError) as told:
+        open_sink(load({"sink": "https://user:secret@es:9200", "home": str(tmp_path)}, environ={}, directory=tmp_path))
+    assert "secret" not in str(told.value)
+
+
 def test_a_file_below_a_file_is_refused(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises((SettingError, NotAllowed), match="cannot write"):

@@ -52,10 +52,10 @@ def test_delivered_events_are_no_backlog_and_stay_counted(home):
 
 def test_the_holder_and_its_trouble_are_named(home):
     with HomeLock.take(home.path):
-        publish(home.path, "http://es", "nobody answers")
+        publish(home.path, "http://user:secret@es", "nobody answers")
         told = status_of(home)
     assert told["shipper"] == {"state": "running", "pid": os.getpid()}
-    assert told["store"]["state"] == "unreachable" and told["store"]["error"] == "nobody answers"
+    assert told["store"] == {"url": "http://es", "state": "unreachable", "error": "nobody answers"}
     assert status_of(home)["store"] == {"url": str(home.path / "store"), "state": "unknown", "error": None}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterlog.errors import SettingError
-from clusterlog.settings import Settings
+from clusterlog.settings import Settings, without_credentials
 from clusterlog.ship.batch import Limits
 from clusterlog.store.base import Sink
 
@@ -39,4 +39,6 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
 
         path = settings.home_path / "store"
         return EmbeddedStore.open(path, "write"), str(path), _LARGE
-    raise SettingError(f"{url!r} is no sink this version can ship to: use file:PATH, stdout: or the embedded store")
+    raise SettingError(
+        f"{without_credentials(url)!r} is no sink this version can ship to: use file:PATH, stdout: or the embedded store"
+    )
