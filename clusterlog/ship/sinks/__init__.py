@@ -40,5 +40,5 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
         path = settings.home_path / "store"
         return EmbeddedStore.open(path, "write"), str(path), _LARGE
     raise SettingError(
-        f"{without_credentials(url)!r} is no sink this version can ship to: use file:PATH, stdout: or the embedded store"
+        f"{without_credentials(url)!r} is no sink this version can ship to: use file:PATH, stdout: or no sink"
     )
