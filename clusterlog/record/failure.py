@@ -302,13 +302,19 @@ def raised_by_signal(error: BaseException) -> bool:
     """Whether a signal handler raised it: then it is the host's own, whoever was interrupted.
 
     Python calls a handler with the signal's number and the interrupted frame (``signal.signal``), so one of the frames
-    it came through was called with a frame.
+    it came through was called with these two, one behind the other.
     """
+    if type(error) is RecursionError:  # where little stack is left, not even this question should be asked
+        return False
     trace = error.__traceback__
     while trace is not None:
         code, values = trace.tb_frame.f_code, trace.tb_frame.f_locals
-        if any(type(values.get(name)) is FrameType for name in code.co_varnames[: code.co_argcount]):
-            return True
+        before: Any = None
+        for name in code.co_varnames[: code.co_argcount]:
+            given = values.get(name)
+            if type(given) is FrameType and isinstance(before, int):
+                return True
+            before = given
         trace = trace.tb_next
     return False
 

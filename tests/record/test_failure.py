@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import linecache
+import signal
 import sys
 import threading
 import traceback
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.record import stack
-from clusterlog.record.failure import CHAIN, MEMBERS, Failure, describe, exception_of
+from clusterlog.record.failure import CHAIN, MEMBERS, Failure, describe, exception_of, raised_by_signal
 from clusterlog.record.redact import Redactor
 
 redactor = Redactor()
@@ -832,3 +833,26 @@ class NoTruth:
 )
 def test_what_means_no_exception_finds_none(nothing):
     assert exception_of(nothing) is None
+
+
+class Handlers:
+    def raise_at(self, number, frame):
+        raise TimeoutError
+
+    def look_at(self, frame):
+        raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("call", "by_signal"),
+    [
+        (lambda frame: Handlers().raise_at(14, frame), True),
+        (lambda frame: Handlers.raise_at(None, signal.SIGALRM, frame), True),
+        (lambda frame: Handlers().look_at(frame), False),
+        (lambda frame: 1 / 0, False),
+    ],
+)
+def test_what_came_through_a_signal_handler_is_told_from_what_merely_looks_at_frames(call, by_signal):
+    with pytest.raises((TimeoutError, ZeroDivisionError)) as caught:
+        call(sys._getframe())
+    assert raised_by_signal(caught.value) is by_signal
