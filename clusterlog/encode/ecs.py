@@ -80,6 +80,7 @@ class Encoder:
         self._metrics = metrics
         self._identity_hash = identity_hash
         self._heads: dict[tuple[str, int], bytes] = {}
+        self._seen: set[str] = set()
         self._prefixes: dict[tuple[int, str, str], bytes] = {}
         self._templates: dict[str, bytes] = {}
         self._innocent_names: set[str] = set()
@@ -198,9 +199,13 @@ class Encoder:
         return True
 
     def _prefix(self, level: int, logger: str, event: str) -> bytes:
-        """Head and message of a line without arguments."""
+        """Head and message of a line without arguments; remembered the second time, which few f-strings have."""
         prefix = self._logger_head(logger, level) + self._message(event, ())
-        return _keep(self._prefixes, (level, logger, event), prefix) if len(event) <= CACHED_TEXT else prefix
+        if event in self._seen:
+            _keep(self._prefixes, (level, logger, event), prefix)
+        elif len(event) <= CACHED_TEXT:
+            _remember(self._seen, event)
+        return prefix
 
     def _logger_head(self, logger: str, level: int) -> bytes:
         head = self._heads.get((logger, level))
@@ -212,7 +217,9 @@ class Encoder:
 
     def _message(self, event: Any, args: tuple[Any, ...]) -> bytes:
         if not args:
-            encoded = dumps(self._sanitizer.message(event))
+            plain = type(event) is str and len(event) <= CACHED_TEXT and event.isascii()
+            plain = plain and not self._redactor.suspicious(event)
+            encoded = dumps(event if plain else self._sanitizer.message(event))
             return b',"message":' + encoded + b',"clusterlog":{"template":' + encoded
         template = self._templates.get(event) if type(event) is str else None
         if template is None:

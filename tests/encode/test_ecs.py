@@ -420,12 +420,20 @@ def test_an_event_is_told_even_where_all_of_this_fails(encoder, said, monkeypatc
 
 def test_nothing_is_remembered_without_end(encoder):
     for n in range(3 * ecs.CACHE_SIZE // 2):
-        encoder.line(INFO, f"logger{n}", f"event {n}", (), {f"name{n}": f"text {n}"})
+        for _ in range(2):
+            encoder.line(INFO, f"logger{n}", f"event {n}", (), {f"name{n}": f"text {n}"})
         encoder.line(INFO, "logger", f"event {n} %s", (n,), {})
     kept = (encoder._heads, encoder._prefixes, encoder._templates, encoder._innocent_names, encoder._innocent_texts)
-    assert all(0 < len(each) <= ecs.CACHE_SIZE for each in kept)
-    encoder.line(INFO, "logger", "e" * 5000, (), {"name": "t" * 5000})
+    assert all(0 < len(each) <= ecs.CACHE_SIZE for each in (*kept, encoder._seen))
+    for _ in range(3):
+        encoder.line(INFO, "logger", "e" * 5000, (), {"name": "t" * 5000})
     assert not any("e" * 5000 in key for key in encoder._prefixes) and "t" * 5000 not in encoder._innocent_texts
+
+
+def test_a_message_said_once_is_not_remembered_and_one_said_twice_is(encoder):
+    for n in (1, 2, 2, 2):
+        encoder.line(INFO, "logger", f"event {n}", (), {})
+    assert [key[2] for key in encoder._prefixes] == ["event 2"]
 
 
 # Access, call, span and state events
