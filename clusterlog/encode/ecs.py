@@ -156,7 +156,7 @@ class Encoder:
         """
         texts = self._innocent_texts
         try:
-            if not self._innocent_names.issuperset(fields) and not self._judge_names(fields):
+            if not self._innocent_names.issuperset(fields) and not all(map(self._judge_name, fields)):
                 return b""
             for value in fields.values():
                 kind = type(value)
@@ -180,13 +180,8 @@ class Encoder:
             return b""
         return own[1:]
 
-    def _judge_names(self, fields: dict[str, Any]) -> bool:
-        return all(self._judge_name(name) for name in fields)
-
     def _judge_name(self, name: str) -> bool:
-        if type(name) is not str or self._redactor.is_secret_key(name):
-            return False
-        if self._sanitizer.name(name) != name:
+        if type(name) is not str or self._redactor.is_secret_key(name) or self._sanitizer.name(name) != name:
             return False
         _remember(self._innocent_names, name)
         return True
