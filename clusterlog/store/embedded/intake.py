@@ -46,7 +46,7 @@ class Judge:
         """One outcome per delivery, as it will be once ``fresh`` is stored, numbered from ``first_seq``."""
         outcomes: list[Outcome] = []
         latest = arrival + document.AHEAD
-        take_apart, behind = self._heads.take_apart, self._indexer.behind
+        of_known_head = self._heads.document
         bodies, documents, times_us = self.fresh.bodies, self.fresh.documents, self.fresh.times_us
         for delivery in batch:
             known = self._take(delivery.id, delivery.sequence)
@@ -54,20 +54,17 @@ class Judge:
                 outcomes.append(DUPLICATE if known else _MENDING)
                 continue
             seq = first_seq + len(bodies)
-            line = take_apart(delivery)
-            if line is not None and line.time <= latest:
-                head, time_us = line.head, line.time // 1_000
-                made = behind(head.fields, head.tokens, line.rest, delivery.id, delivery.sequence, seq, time_us)
-            else:
+            made = of_known_head(delivery, seq, latest)
+            if made is None:
                 event = _accepted(delivery)
                 if isinstance(event, str):
                     self._give_back(delivery.id)
                     outcomes.append(Outcome("refused", event))
                     continue
-                time_us, made = self._whole(delivery, event, seq, arrival)
-            documents.append(made)
+                made = self._whole(delivery, event, seq, arrival)
+            times_us.append(made[0])
+            documents.append(made[1])
             bodies.append(delivery.body)
-            times_us.append(time_us)
             outcomes.append(STORED)
         return outcomes
 

@@ -220,7 +220,8 @@ class Writer:
 
     def _learn(self, bodies: Sequence[bytes]) -> None:
         """Keep samples; the first partition gets its dictionary as soon as there are enough."""
-        self._samples.extend(body for body in bodies if len(body) <= SAMPLE_BYTES)
+        step = 1 if self._live.dictionary is None else 8  # of a long time, once there is no hurry
+        self._samples.extend(body for body in bodies[::step] if len(body) <= SAMPLE_BYTES)
         if self._live.dictionary is None and len(self._samples) == SAMPLES:
             dictionary = frames.train(self._samples)
             self._samples.clear()

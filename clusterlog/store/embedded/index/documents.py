@@ -7,7 +7,7 @@ from typing import Any
 
 from clusterlog.encode.compact import dumps
 from clusterlog.store.document import TEXT_FIELDS, Event, text, words
-from clusterlog.store.embedded.index.schema import KEYWORDS, LONGEST_WORD, NUMBERS
+from clusterlog.store.embedded.index.schema import IDS, LONGEST_WORD, NUMBERS
 
 LONGEST_VALUE = 256
 """Characters of a value that is one term; of a longer one the beginning is indexed and the event is unsure there."""
@@ -33,7 +33,7 @@ _RULES: dict[str, str] = (
 
 
 class _Token(str):
-    """The beginning of a leaf's term, ``path NUL``; a type of its own, so that one look tells it from a keyword."""
+    """The beginning of a leaf's term, ``path NUL``; a type of its own, so that one look tells it from an id's."""
 
     __slots__ = ("has_numbers", "path")
 
@@ -60,11 +60,11 @@ _Tree = dict[str | None, Any]
 def _tree() -> _Tree:
     """The known paths as nested dictionaries, so that the usual event is walked without joining a single path.
 
-    ``None`` leads to a dictionary's own prefix. A keyword's leaf is its path, a token's its ``_Token``, any other known
+    ``None`` leads to a dictionary's own prefix. An id's leaf is its path, a token's its ``_Token``, any other known
     leaf its path and its rule.
     """
     root: _Tree = {None: ""}
-    for path in (*KEYWORDS, *_RULES):
+    for path in (*IDS, *_RULES):
         *above, last = path.split(".")
         node = root
         for key in above:
@@ -116,12 +116,10 @@ class Indexer:
             return None
         return draft.document, draft.tokens
 
-    def behind(
-        self, fields: dict[str, Any], tokens: list[str], rest: Event, id: str, sequence: int, seq: int, time_us: int
-    ) -> str:
+    def behind(self, fields: dict[str, Any], tokens: list[str], rest: Event, id: str) -> str:
         """As ``document``, for an event with a known head, of which ``rest`` is what stands behind it."""
         draft = _Draft(self)
-        draft.document = fields | {"event.sequence": sequence, "ts": time_us, "seq": seq}
+        draft.document = fields
         draft.tokens = tokens.copy()
         try:
             draft.walk(rest, self.tree)
@@ -130,7 +128,7 @@ class Indexer:
                     draft.anything(path, value)
                 draft.id(id)  # one of them may be another sequence or process
         except (RecursionError, _OddPathError):
-            return minimal(id, seq, time_us)
+            return minimal(id, fields["seq"], fields["ts"])
         return draft.json()
 
     def learn(self, tree: _Tree, key: str, value: Any) -> Any:
@@ -288,7 +286,7 @@ class _Draft:
 
     def _scalar(self, path: str, value: Any) -> None:
         rule = _RULES.get(path)
-        if path in KEYWORDS:
+        if path in IDS:
             own = text(value)
             if len(own) > LONGEST_VALUE:
                 own = own[:LONGEST_VALUE]

@@ -26,6 +26,7 @@ _HEAD = re.compile(
     rb'[0-9a-f]{11}","sequence":[0-9]+,'
 )
 _MOST = 4_096
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,6 @@ class Head:
     fields: dict[str, Any]
     tokens: list[str]
     names: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An event taken apart: its known head, its time (ns) and the rest of its members."""
-
-    head: Head
-    time: int
-    rest: Event
 
 
 class Heads:
@@ -56,29 +48,34 @@ class Heads:
         self._stems: dict[str, bytes] = {}
         self._heads: dict[bytes, Head] = {}
 
-    def take_apart(self, delivery: Delivery) -> Line | None:
-        """The event, if its line begins in a known way and bears the id and sequence of the delivery."""
-        id = delivery.id
+    def document(self, delivery: Delivery, seq: int, latest: int) -> tuple[int, str] | None:
+        """When the event is found (µs) and its index document, if its line begins in a known way.
+
+        The beginning bears the id and the sequence of the delivery and a time not behind ``latest`` (ns); event
+        number ``seq`` is what it becomes.
+        """
+        id, body, sequence = delivery.id, delivery.body, delivery.sequence
         stem = self._stems.get(id[:33])
-        if stem is None:
+        if stem is None or len(body) > _LONGEST:
             return None
-        body, number = delivery.body, f"{delivery.sequence:011x}"
-        if id[33:] != number or not body.startswith(stem, _STAMP_END):
-            return None
-        begin = _STAMP_END + len(stem)
-        numbered = f'{number}","sequence":{delivery.sequence},'.encode()
-        if not body.startswith(numbered, begin) or not body.startswith(OPENING):
+        number = f"{sequence:011x}"
+        known = b'%b%b","sequence":%d,' % (stem, number.encode(), sequence)
+        begin = _STAMP_END + len(known)
+        if body[_STAMP_END:begin] != known or id[33:] != number or not body.startswith(OPENING):
             return None
         cut = body.find(_REST, begin)
-        head = self._heads.get(body[begin + len(numbered) : cut])
+        head = self._heads.get(body[begin:cut])
         time = document.time_ns(body[len(OPENING) : _STAMP_END].decode(errors="replace"))
-        if head is None or time is None:
+        if head is None or time is None or time > latest:
             return None
         try:
             rest = document.parse(b"{" + body[cut + 1 :])
         except ValueError:
             return None
-        return Line(head, time, rest) if head.names.isdisjoint(rest) else None
+        if not head.names.isdisjoint(rest):
+            return None
+        fields = head.fields | {"event.sequence": sequence, "ts": time // 1_000, "seq": seq}
+        return time // 1_000, self._indexer.behind(fields, head.tokens, rest, id)
 
     def learn(self, delivery: Delivery, event: Event) -> None:
         """Know the beginning of this line again. ``event`` is what the whole line says."""

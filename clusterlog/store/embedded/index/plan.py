@@ -20,7 +20,7 @@ from clusterlog.store.embedded.index.documents import (
     has_numbers,
     id_token,
 )
-from clusterlog.store.embedded.index.schema import COLUMNS, IDS, KEYWORDS, LONGEST_WORD, NUMBERS, schema
+from clusterlog.store.embedded.index.schema import IDS, LONGEST_WORD, NUMBERS, schema
 from clusterlog.store.embedded.raw.ledger import place_of
 from clusterlog.store.predicate import read_number, word_patterns, words_of
 from clusterlog.store.query import (
@@ -119,7 +119,7 @@ class _Planner:
         if all(not isinstance(limit, str) for limit in limits):
             if node.field in NUMBERS:
                 return _integer_range(node)
-            if has_numbers(node.field) and node.field not in KEYWORDS and node.field not in TEXT_FIELDS:
+            if has_numbers(node.field) and node.field not in IDS and node.field not in TEXT_FIELDS:
                 return self._number_range(node)
         return _Part(_exists(node.field).query, exact=False)
 
@@ -132,12 +132,7 @@ class _Planner:
         low, high = _tightest(max, node.gt, node.gte), _tightest(min, node.lt, node.lte)
         opening = "{" if low is None or low == node.gt else "["
         closing = "}" if high is None or high == node.lt else "]"
-        if (
-            low is None
-            or high is None
-            or (_is_small(low) and _is_small(high))
-            or not (_is_whole(low) or _is_whole(high))
-        ):
+        if low is None or high is None or _are_alike(low, high):
             clauses, exact = [f"{opening}{_decimal(low)} TO {_decimal(high)}{closing}"], True
         else:
             clauses, exact = [f"{opening}{_decimal(low)} TO *}}", f"{{* TO {_decimal(high)}{closing}"], False
@@ -154,13 +149,11 @@ def _tightest(choose: Callable[[Iterable[float]], float], *limits: Value | None)
     return choose(numbers) if numbers else None
 
 
-def _is_whole(number: float) -> bool:
-    return not isinstance(number, float) or number.is_integer()
-
-
-def _is_small(number: float) -> bool:
-    """Whether it is a whole number that every type of column holds."""
-    return _is_whole(number) and -EXACT_INTEGER <= number <= EXACT_INTEGER
+def _are_alike(low: float, high: float) -> bool:
+    """Whether tantivy reads both as one type: whole numbers that floats hold as well, or both with a fraction."""
+    if low % 1 or high % 1:
+        return bool(low % 1 and high % 1)
+    return abs(low) <= EXACT_INTEGER and abs(high) <= EXACT_INTEGER
 
 
 def _asked(field: str | None) -> Sequence[str]:
@@ -239,7 +232,7 @@ def _match(field: str, value: Value, phrase: bool) -> _Part:
     if field == "@timestamp":
         at = time_ns(wanted)
         return _NOTHING if at is None else _Part(between(at // 1_000, at // 1_000), exact=False)
-    if field in KEYWORDS:
+    if field in IDS:
         return _NOTHING if len(wanted) > LONGEST_VALUE else _Part(term(field, wanted))
     if field in NUMBERS:
         number = read_number(wanted)
@@ -273,7 +266,7 @@ def _id(wanted: str) -> _Part:
 def _exists(path: str) -> _Part:
     if path in ("@timestamp", "event", "event.id"):
         return _ALL
-    known = (*COLUMNS, *IDS, *NUMBERS, *TEXT_FIELDS)
+    known = (*IDS, *NUMBERS, *TEXT_FIELDS)
     found = [_exists_known(name) for name in known if name == path or name.startswith(path + ".")]
     if len(path) <= LONGEST_PATH and NUL not in path:
         found.append(IndexQuery.regex_query(schema(), "leaf", f"{_literal(path)}(\\x00|\\.){ANYTHING}"))
@@ -281,7 +274,7 @@ def _exists(path: str) -> _Part:
 
 
 def _exists_known(name: str) -> IndexQuery:
-    if name in COLUMNS or name in NUMBERS:
+    if name in NUMBERS:
         return IndexQuery.exists_query(name)
     some = IndexQuery.regex_query(schema(), name, ANYTHING)
     return any_of(some, term("leaf", name + NUL)) if name in TEXT_FIELDS else some
@@ -299,7 +292,7 @@ def _wildcard(field: str, pattern: tuple[str, ...]) -> _Part:
         return _UNKNOWN
     if field in NUMBERS:
         return _Part(_exists(field).query, exact=False)
-    if field in KEYWORDS:
+    if field in IDS:
         return _pattern(field, "", pattern)
     if len(field) > LONGEST_PATH or NUL in field:
         return _NOTHING

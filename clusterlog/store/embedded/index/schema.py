@@ -2,10 +2,11 @@
 
 The index holds no event, only what finds one: ``ts`` (µs) and ``seq`` lead from a hit to its frame.
 
-- Fields that are grouped and counted by have a column and a field of their own (``COLUMNS``); ids that are only looked
-  up have a field without a column (``IDS``).
-- Everything else, the caller's ``labels`` included, is a token ``path NUL value`` in the one field ``leaf``, as
-  Elasticsearch's ``flattened`` does it: any number of keys costs terms, never fields.
+- Ids of many different values have a field of their own (``IDS``).
+- Every other value, the caller's ``labels`` included, is a token ``path NUL value`` in the one field ``leaf``, as
+  Elasticsearch's ``flattened`` does it: any number of keys costs terms, never fields. A column for each would cost a
+  tenth of the intake and say no more: the values of a path and how often each occurs stand in the dictionary of terms
+  (``terms_with_prefix``).
 - Numbers have columns: those of ECS their own (``NUMBERS``), others a path in the JSON field ``number``. The caller's
   ``labels`` have none: ranges are asked of ``clusterlog.metrics``. A range over what has no column is judged by the
   events.
@@ -25,19 +26,9 @@ from clusterlog.store.document import TEXT_FIELDS
 VERSION = 1
 """Of the index's layout: a view of another version is built again from the frames."""
 
-COLUMNS = (
-    "log.level",
-    "log.logger",
-    "service.name",
-    "service.node.name",
-    "user.hash",
-    "error.type",
-    "clusterlog.error.fingerprint",
-)
-IDS = ("http.request.id", "trace.id", "process.entity_id")
+IDS = ("http.request.id", "trace.id", "span.id", "user.hash", "process.entity_id")
 NUMBERS = ("event.sequence", "event.duration", "http.response.status_code")
 
-KEYWORDS = frozenset(COLUMNS + IDS)
 ANALYSER = "words"
 LONGEST_WORD = 255
 """Bytes; the analyser leaves longer words out, and the event is unsure in that field."""
@@ -51,8 +42,6 @@ def schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("ts", fast=True)
     builder.add_unsigned_field("seq", fast=True)
-    for name in COLUMNS:
-        builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
     for name in (*IDS, "leaf", "unsure"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in TEXT_FIELDS:

@@ -128,10 +128,11 @@ class View:
         writer = self._writer
         if writer is None:
             raise ViewBroken("closed")
+        add = writer.add_json
         with mended():
             for at, full in enumerate(documents):
                 try:
-                    writer.add_json(full)
+                    add(full)
                 except ValueError:
                     id = document.id_of(document.parse(bodies[at])) or ""
                     writer.add_json(minimal(id, first_seq + at, times_us[at]))

@@ -57,7 +57,7 @@ def write_frame(
     """A frame for ``offset`` that holds ``bodies``, numbered from ``first_seq``, and its bytes."""
     raw = b"\n".join(bodies) + b"\n"
     flags, lengths = 0, b""
-    if raw.count(b"\n") != len(bodies):
+    if b"\n" in b"".join(bodies):  # many times faster than counting them in ``raw``
         flags, lengths = _LENGTHS, struct.pack(f"<{len(bodies)}I", *map(len, bodies))
     payload = compressor.compress(raw)
     low, high = min(times_us), max(times_us)
