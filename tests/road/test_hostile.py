@@ -53,12 +53,14 @@ def spoken(tmp_path, monkeypatch):
 @pytest.fixture
 def alone(monkeypatch):
     """Leaves our handler alone on the root: those of the test runner format, and raise where formatting fails."""
+    root = logging.getLogger()
+    before = root.handlers
 
     def alone():
-        root = logging.getLogger()
         monkeypatch.setattr(root, "handlers", [each for each in root.handlers if isinstance(each, RecordHandler)])
 
-    return alone
+    yield alone
+    before[:] = [each for each in before if not isinstance(each, RecordHandler)]  # stop() saw the other list only
 
 
 def found(documents, way):
