@@ -15,6 +15,7 @@ import tantivy
 
 from clusterlog.errors import HomeBusy, Incomplete, StoreUnavailable
 from clusterlog.store.embedded import EmbeddedStore, writer
+from clusterlog.store.embedded.index import view
 from clusterlog.store.query import Exists, Match, Not, Query, Range
 
 
@@ -316,3 +317,53 @@ def test_a_store_opened_for_reading_takes_nothing(opened, filled, event):
     filled(1)
     with opened("read") as store, pytest.raises(StoreUnavailable, match="reading"):
         store.deliver([event(2)])
+
+
+class Poisoned:
+    """A tantivy writer that dies of a certain word, as one of its threads does when it panics."""
+
+    def __init__(self, writer):
+        self._writer = writer
+        self._is_dead = False
+
+    def add_json(self, document):
+        self._is_dead |= "poison" in document
+        if self._is_dead:
+            raise ValueError("an index writer was killed")
+        return self._writer.add_json(document)
+
+    def __getattr__(self, name):
+        if self._is_dead:
+            raise ValueError("an index writer was killed")
+        return getattr(self._writer, name)
+
+
+def test_an_event_that_kills_the_index_writer_is_stored_and_found_and_stops_nobody(
+    opened, event, sequences, monkeypatch
+):
+    real = tantivy.Index.writer
+
+    class Index:
+        def __init__(self, index):
+            self._index = index
+
+        def writer(self, *arguments, **options):
+            return Poisoned(real(self._index, *arguments, **options))
+
+        def __getattr__(self, name):
+            return getattr(self._index, name)
+
+    monkeypatch.setattr(view.schema, "open_index", lambda *a, _open=view.schema.open_index, **o: Index(_open(*a, **o)))
+    with opened() as store:
+        store.deliver([event(1)])
+        store.flush()
+        outcomes = store.deliver([event(2), event(3, labels={"a": "poison"}), event(4)])
+        assert [outcome.status for outcome in outcomes] == ["stored"] * 3
+        store.flush()
+        assert [outcome.status for outcome in store.deliver([event(5)])] == ["stored"]
+        store.flush()
+    monkeypatch.undo()
+    with opened("read") as store:
+        assert sequences(store) == [1, 2, 3, 4, 5]
+        assert sequences(store, Match("labels.a", "poison")) == [3]
+        assert sequences(store, Match("http.request.id", "request-4")) == [4]

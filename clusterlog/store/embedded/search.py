@@ -148,10 +148,10 @@ class PartitionSearch:
 
     def _frame(self, at: int, damage: Damage) -> tuple[int, list[bytes]] | None:
         """Arrival and events of the frame at a place in the table, ``None`` if it is damaged."""
-        key = (self.directory, at)
+        entry = self._table[at]
+        key = (self.directory, entry.offset)
         kept = self._cache.get(key)
         if kept is None:
-            entry = self._table[at]
             try:
                 kept = self._read(entry.offset, entry.length)
             except (frames.FrameDamaged, OSError) as error:

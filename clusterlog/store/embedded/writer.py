@@ -15,7 +15,8 @@ from clusterlog.spool import liveness
 from clusterlog.store.base import Delivery, Outcome
 from clusterlog.store.embedded.index import schema
 from clusterlog.store.embedded.index.failure import ViewBroken
-from clusterlog.store.embedded.index.view import ForeignIds, View, is_whole
+from clusterlog.store.embedded.index.foreign import ForeignIds
+from clusterlog.store.embedded.index.view import View, is_whole
 from clusterlog.store.embedded.intake import Fresh, Judge
 from clusterlog.store.embedded.raw import frames, partition
 from clusterlog.store.embedded.raw.files import replace_file
@@ -96,13 +97,9 @@ class Writer:
         with self._changed:
             if self._closed:
                 return
-            try:
-                self._catch_up()
-            except ViewBroken as error:
-                self._view.abandon()
-                raise StoreUnavailable(
-                    f"everything is safe in {self._store}, but its search index cannot be written: {error}"
-                ) from error
+            reason = self._catch_up()
+        if reason:
+            raise StoreUnavailable(f"all is safe in {self._store}, but its search index cannot be written: {reason}")
 
     def close(self) -> None:
         """Flush and let go. Idempotent."""
@@ -128,10 +125,23 @@ class Writer:
         self._due = None
         self.commits += 1
 
-    def _catch_up(self) -> None:
-        if not self._view.is_open:
-            self._view.open()
-        self._commit()
+    def _catch_up(self) -> str:
+        """Let the index know everything; returns why that cannot be.
+
+        It returns and does not raise, since a traceback would hold the dead writer, and that the lock of its index.
+        """
+        try:
+            if not self._view.is_open:
+                self._view.open()
+                self.commits += 1
+            if self._view.pending or self._foreign.uncommitted:
+                self._commit()
+            self._due = None
+        except (ViewBroken, StoreUnavailable) as error:
+            self._view.abandon()
+            self._due = time.monotonic() + MEND_S
+            return str(error)
+        return ""
 
     def _commit_in_time(self) -> None:
         """The committer's thread: what was delivered is findable a second later, whoever is calling or not."""
@@ -141,11 +151,7 @@ class Writer:
                 if left is None or left > 0:
                     self._changed.wait(left)
                     continue
-                try:
-                    self._catch_up()
-                except (ViewBroken, StoreUnavailable):
-                    self._view.abandon()
-                    self._due = time.monotonic() + MEND_S
+                self._catch_up()
 
     def _is_known(self, id: str) -> bool | None:
         if not self._view.is_open:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import tantivy
@@ -17,13 +17,17 @@ import tantivy
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store import document
 from clusterlog.store.embedded.index import schema
-from clusterlog.store.embedded.index.documents import Indexer, id_token, minimal
+from clusterlog.store.embedded.index.documents import Indexer, minimal
 from clusterlog.store.embedded.index.failure import ViewBroken, mended
 from clusterlog.store.embedded.index.heads import Heads
 from clusterlog.store.embedded.raw import partition
 from clusterlog.store.embedded.raw.files import sync_directory
 from clusterlog.store.embedded.raw.live import LivePartition
-from clusterlog.store.embedded.raw.partition import directories
+from clusterlog.store.embedded.raw.partition import Entry
+
+_Frame = tuple[Entry, int, list[bytes] | None]
+_Making = Callable[[bytes, int, int], str]
+_STRETCH = 20_000
 
 
 class View:
@@ -51,19 +55,19 @@ class View:
             with mended():
                 self._rebuild()
                 index, last = self._inspect()
-        with mended():
-            self._writer = self._lock(index)
         try:
-            if self._feed(last):
-                self.commit()
+            self._feed(index, last)
         except ViewBroken:
             self.abandon()
             raise
 
-    def _lock(self, index: tantivy.Index) -> tantivy.IndexWriter:
+    def _lock(self, index: tantivy.Index) -> None:
+        """Become the writer of an index, as of its last commit."""
+        self._writer = None  # the one before holds the lock as long as it is there
         try:
-            return index.writer(schema.WRITER_HEAP, num_threads=1)
-        except ValueError as error:
+            with mended():
+                self._writer = index.writer(schema.WRITER_HEAP, num_threads=1)
+        except ViewBroken as error:
             if "lock" in str(error).lower():
                 raise StoreUnavailable(f"another process writes to {self._path}: stop it first") from None
             raise
@@ -81,11 +85,10 @@ class View:
         beside = self._live.directory / f".{partition.INDEX}.new"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(0o700)
-        writer = self._writer = self._lock(schema.open_index(beside, create=True))
         try:
-            self._feed(-1)
-            writer.commit()
-            writer.wait_merging_threads()
+            self._feed(schema.open_index(beside, create=True), -1)
+            if self._writer is not None:
+                self._writer.wait_merging_threads()
         finally:
             self.abandon()
         _restrict(beside)
@@ -93,28 +96,41 @@ class View:
         os.rename(beside, self._path)
         sync_directory(self._live.directory)
 
-    def _feed(self, last: int) -> int:
-        """Feed what is numbered above ``last``. Of a damaged frame it is known that there were events, and when."""
-        fed = 0
-        for entry, arrival, bodies in self._live.read_after(last):
-            first = max(entry.first_seq, last + 1)
-            if bodies is None:
+    def _feed(self, index: tantivy.Index, last: int) -> None:
+        """Feed what is numbered above ``last``, in stretches.
+
+        A stretch that kills tantivy's writer, be it by one document, is fed as minimal documents: its events are then
+        judged by their bytes, and found.
+        """
+        self._lock(index)
+        for stretch in _stretches(self._live.read_after(last)):
+            if not self._is_fed(stretch, last):
+                # Not where the exception is handled: its traceback holds the dead writer, and that the lock.
+                self._lock(index)
+                self._feed_stretch(stretch, last, _minimal)
+
+    def _is_fed(self, stretch: list[_Frame], last: int) -> bool:
+        try:
+            self._feed_stretch(stretch, last, self._full)
+        except ViewBroken:
+            return False
+        return True
+
+    def _feed_stretch(self, stretch: list[_Frame], last: int, made: _Making) -> None:
+        for entry, arrival, bodies in stretch:
+            skipped = max(0, last + 1 - entry.first_seq)
+            first = entry.first_seq + skipped
+            if bodies is None:  # it is known that there were events, and when
                 lost = range(first, entry.first_seq + entry.count)
                 self._feed_documents([minimal("", seq, entry.min_us) for seq in lost])
             else:
-                self._feed_events(first, bodies[first - entry.first_seq :], arrival)
-            fed += entry.first_seq + entry.count - first
-        return fed
+                self._feed_documents([made(body, seq, arrival) for seq, body in enumerate(bodies[skipped:], first)])
+        self.commit()
 
-    def _feed_events(self, first_seq: int, bodies: Sequence[bytes], arrival: int) -> None:
-        documents, times = [], []
-        for seq, body in enumerate(bodies, first_seq):
-            event = document.parse(body)
-            time, believed = document.placed(event, arrival)
-            times.append(time // 1_000)
-            id = document.id_of(event) or ""
-            documents.append(self.indexer.document(event, id, seq, times[-1], believed))
-        self.add(documents, bodies, first_seq, times)
+    def _full(self, body: bytes, seq: int, arrival: int) -> str:
+        event = document.parse(body)
+        time, believed = document.placed(event, arrival)
+        return self.indexer.document(event, document.id_of(event) or "", seq, time // 1_000, believed)
 
     def _feed_documents(self, documents: Sequence[str]) -> None:
         if self._writer is None:
@@ -122,6 +138,7 @@ class View:
         with mended():
             for each in documents:
                 self._writer.add_json(each)
+        self.pending += len(documents)
 
     def add(self, documents: Sequence[str], bodies: Sequence[bytes], first_seq: int, times_us: Sequence[int]) -> None:
         """Feed index documents; where tantivy refuses one, a minimal one stands in. Raises ``ViewBroken``."""
@@ -135,7 +152,7 @@ class View:
                     add(full)
                 except ValueError:
                     id = document.id_of(document.parse(bodies[at])) or ""
-                    writer.add_json(minimal(id, first_seq + at, times_us[at]))
+                    add(minimal(id, first_seq + at, times_us[at]))
         self.pending += len(documents)
 
     def commit(self) -> None:
@@ -145,8 +162,9 @@ class View:
         with mended():
             self._live.sync()
             self._writer.commit()
+            if self._path.exists():
+                _restrict(self._path)
         self.pending = 0
-        _restrict(self._path)
 
     def abandon(self) -> None:
         """Let go without a commit: what was fed since the last one is lost to it, not to the store."""
@@ -162,35 +180,24 @@ class View:
             _restrict(self._path)
 
 
-class ForeignIds:
-    """Which ids that are not of our own form are stored: those not yet committed, and a look-up in every index."""
+def _minimal(body: bytes, seq: int, arrival: int) -> str:
+    event = document.parse(body)
+    time, _ = document.placed(event, arrival)
+    return minimal(document.id_of(event) or "", seq, time // 1_000)
 
-    def __init__(self) -> None:
-        self.uncommitted: set[str] = set()
-        self._indexes: dict[Path, tantivy.Index] = {}
 
-    def commit(self, directory: Path) -> None:
-        """The newest partition's index, in ``directory``, now knows everything that was not committed."""
-        self.uncommitted.clear()
-        self._indexes.pop(directory, None)
-
-    def holds(self, id: str, store: Path) -> bool | None:
-        """Whether an id is stored; ``None`` when an index cannot be asked."""
-        if id in self.uncommitted:
-            return True
-        token = id_token(id)
-        try:
-            with mended():
-                return any(self._index(each).searcher().doc_freq("leaf", token) for each in directories(store))
-        except ViewBroken:
-            return None
-
-    def _index(self, directory: Path) -> tantivy.Index:
-        index = self._indexes.get(directory)
-        if index is None:
-            index = self._indexes[directory] = schema.open_index(directory / partition.INDEX)
-            index.reload()
-        return index
+def _stretches(frames: Iterator[_Frame]) -> Iterator[list[_Frame]]:
+    """Frames in runs of so many events as one commit takes."""
+    run: list[_Frame] = []
+    events = 0
+    for frame in frames:
+        run.append(frame)
+        events += frame[0].count
+        if events >= _STRETCH:
+            yield run
+            run, events = [], 0
+    if run:
+        yield run
 
 
 def last_seq(index: tantivy.Index) -> int:

@@ -53,12 +53,12 @@ class Entry:
 class FrameTable:
     """The entries of a partition, in order, kept as the bytes they are."""
 
-    __slots__ = ("_data", "_firsts", "_shown", "max_us", "min_us")
+    __slots__ = ("_data", "_file", "_firsts", "max_us", "min_us")
 
     def __init__(self) -> None:
         self._data = b""
         self._firsts: memoryview = memoryview(b"").cast("Q")
-        self._shown = 0
+        self._file = 0
         self.min_us = 2**63 - 1
         self.max_us = -(2**63)
 
@@ -77,11 +77,14 @@ class FrameTable:
         self._firsts = memoryview(self._data).cast("Q")[0::6]
 
     def reload(self, path: Path) -> None:
-        """Take in what was appended to the file since the last time."""
+        """Take in what was appended to the file since the last time, or all of it, when it was made again."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            status = os.fstat(fd)
+            if status.st_ino != self._file:
+                self._data, self._file = b"", status.st_ino
             at = len(self._data)
-            self.extend(os.pread(fd, max(0, os.fstat(fd).st_size - at), at))
+            self.extend(os.pread(fd, max(0, status.st_size - at), at))
         finally:
             os.close(fd)
 
