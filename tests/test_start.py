@@ -292,3 +292,23 @@ def test_what_a_signal_handler_raises_reaches_the_host_whoever_was_interrupted(h
     for each in home.documents():
         numbers = [told["event"]["sequence"] for told in each]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_where_there_can_be_no_spool_events_go_to_stderr_with_one_warning(home):
+    done = home.run(
+        """
+        import asyncio, logging, subprocess, sys
+        sys.platform, sys.modules["fcntl"] = "win32", None
+        import clusterlog
+        clusterlog.start("shop")
+        clusterlog.get_logger("x").warning("said", order=1)
+        logging.getLogger("y").warning("said %s", "so")
+        clusterlog.stop()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    warned = [line for line in done.stderr.splitlines() if "no spool on this platform" in line]
+    told = [json.loads(line)["message"] for line in done.stderr.splitlines() if line.startswith("{")]
+    assert len(warned) == 1
+    assert told == ["said", "said so"]
+    assert not home.path.exists()

@@ -7,10 +7,13 @@ never again in that process. ``HELD`` remembers what this process holds.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
+import sys
 from pathlib import Path
+
+if sys.platform != "win32":  # there, nothing here is ever called: start() has no spool
+    import fcntl
 
 HELD: set[str] = set()
 """Real paths of the lock files this very process holds; emptied in a forked child."""
