@@ -129,6 +129,10 @@ class Reader:
                 continue
             if best is None:
                 return
+            if not waiting and len(heads) == 1:
+                yield best[0]
+                yield from best[1]
+                return
             yield best[0]
             heads.remove(best)
             _advance(best[1], heads)

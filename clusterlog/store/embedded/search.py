@@ -19,7 +19,7 @@ from clusterlog.store.embedded.index.answer import LARGEST_PAGE, Answer
 from clusterlog.store.embedded.index.failure import ViewBroken, mended
 from clusterlog.store.embedded.index.plan import Window, plan
 from clusterlog.store.embedded.raw import frames, partition
-from clusterlog.store.embedded.raw.partition import FrameTable
+from clusterlog.store.embedded.raw.partition import Entry, FrameTable
 from clusterlog.store.predicate import selects
 from clusterlog.store.query import Query
 
@@ -136,19 +136,15 @@ class PartitionSearch:
 
     def _hit(self, query: Query, seq: int, damage: Damage, *, judged: bool) -> Found | None:
         """Event number ``seq``, if it can be read and really matches."""
-        at = self._table.find(seq)
-        frame = None if at < 0 else self._frame(at, damage)
-        if frame is None:
-            if at < 0:
-                damage.places.add(f"{self.directory / partition.RAW}: event {seq} is in no frame")
+        entry = self._table.find(seq)
+        if entry is None:
+            damage.places.add(f"{self.directory / partition.RAW}: event {seq} is in no frame")
             return None
-        arrival, bodies = frame
-        body = bodies[seq - self._table[at].first_seq]
-        return _found(query, body, arrival, judged=judged)
+        frame = self._frame(entry, damage)
+        return None if frame is None else _found(query, frame[1][seq - entry.first_seq], frame[0], judged=judged)
 
-    def _frame(self, at: int, damage: Damage) -> tuple[int, list[bytes]] | None:
-        """Arrival and events of the frame at a place in the table, ``None`` if it is damaged."""
-        entry = self._table[at]
+    def _frame(self, entry: Entry, damage: Damage) -> tuple[int, list[bytes]] | None:
+        """Arrival and events of a frame, ``None`` if it is damaged."""
         key = (self.directory, entry.offset)
         kept = self._cache.get(key)
         if kept is None:
@@ -174,8 +170,8 @@ class PartitionSearch:
 
     def _scan(self, query: Query, window: Window, damage: Damage) -> Iterator[tuple[int, Found]]:
         """Every event that matches with its number, from the frames alone, in order of arrival."""
-        for at, entry in enumerate(self._table):
-            frame = self._frame(at, damage) if window.meets(entry.min_us, entry.max_us) else None
+        for entry in self._table:
+            frame = self._frame(entry, damage) if window.meets(entry.min_us, entry.max_us) else None
             if frame is None:
                 continue
             for seq, body in enumerate(frame[1], entry.first_seq):

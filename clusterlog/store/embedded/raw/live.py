@@ -207,11 +207,7 @@ class LivePartition:
 
     def events_through(self, seq: int) -> int:
         """How many events are numbered up to and with ``seq``; -1 if there is no such number."""
-        if seq < 0:
-            return 0
-        table = self._read_table()
-        at = table.find(seq)
-        return -1 if at < 0 else sum(table[each].count for each in range(at)) + seq - table[at].first_seq + 1
+        return self._read_table().count_through(seq) if seq >= 0 else 0
 
     def _read_table(self) -> FrameTable:
         table = FrameTable()

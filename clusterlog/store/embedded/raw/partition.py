@@ -94,10 +94,20 @@ class FrameTable:
     def __iter__(self) -> Iterator[Entry]:
         return (Entry(*fields[:7]) for fields in _ENTRY.iter_unpack(self._data))
 
-    def find(self, seq: int) -> int:
-        """The place of the frame that holds event number ``seq``, -1 if none does."""
+    def find(self, seq: int) -> Entry | None:
+        """The frame that holds event number ``seq``, ``None`` if none does."""
         at = bisect_right(self._firsts, seq) - 1
-        return at if at >= 0 and seq < self[at].first_seq + self[at].count else -1
+        if at < 0:
+            return None
+        entry = self[at]
+        return entry if seq < entry.first_seq + entry.count else None
+
+    def count_through(self, seq: int) -> int:
+        """How many events are numbered up to and with ``seq``; -1 if there is no such number."""
+        entry = self.find(seq)
+        if entry is None:
+            return -1
+        return sum(each.count for each in self if each.first_seq < entry.first_seq) + seq - entry.first_seq + 1
 
     def after(self, seq: int) -> int:
         """The place of the first frame that holds a number greater than ``seq``."""
