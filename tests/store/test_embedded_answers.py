@@ -15,7 +15,7 @@ from clusterlog.store.base import Delivery
 from clusterlog.store.embedded import EmbeddedStore, search, writer
 from clusterlog.store.embedded.index import answer, documents
 from clusterlog.store.embedded.index.documents import LONGEST_VALUE
-from clusterlog.store.query import And, Exists, Match, Not, Query, Range, Wildcard
+from clusterlog.store.query import And, Exists, Match, Not, Or, Query, Range, Wildcard
 from clusterlog.testing.reference import ReferenceStore
 from clusterlog.testing.strategies import BEGIN, nodes, put, queries, stamp
 
@@ -40,7 +40,7 @@ PATHS = (
     "labels",
     "log",
     "unknown.thing",
-    "unknown\0thing",
+    "unknown\x7fthing",
     "labels.",
     ".",
     "",
@@ -49,7 +49,7 @@ LONG = "long" * (LONGEST_VALUE // 4)
 VALUES = (
     *(None, True, False, -3, -1, 0, 1, 2, 503, 2**53, 2**53 + 1, 2**63, -(2**63), -(2**63) - 1),
     *(0.5, 1.0, -0.0, 1e300, 2.0**53),
-    *("", "a", "A", "a b", "b", "1", "1.0", "true", "503", "é", "É x", "a_b", "a\0b", "*", "ab.c", "ß"),
+    *("", "a", "A", "a b", "b", "1", "1.0", "true", "503", "é", "É x", "a_b", "a\x7fb", "*", "ab.c", "ß"),
     *("İx", "ǅ", "नमस्ते", "²", "x" * 300 + " a", "é" * 200 + " b", LONG, LONG + "a", LONG + "b"),
     *(stamp(BEGIN), stamp(BEGIN + 1), "2023-11-14T23:13:20.000000001+01:00", stamp(BEGIN)[:-1]),
     *(stamp(ARRIVAL + document.AHEAD), stamp(ARRIVAL + document.AHEAD + 1), "9999-12-31T23:59:59Z"),
@@ -156,22 +156,26 @@ HARD = {
         Wildcard("service.name", ("", "x")),
         Match("service.name", LONG),
     ),
-    "a key with a NUL": ({"labels.a\0b": "c"}, Match("labels.a\0b", "c"), Match("labels.a", "b\0c")),
+    "a key with the character that parts a term": (
+        {"labels.a\x7fb": "c"},
+        Match("labels.a\x7fb", "c"),
+        Match("labels.a", "b\x7fc"),
+    ),
     "a key longer than a term": ({"labels." + "k" * 600: 1}, Exists("labels." + "k" * 600), Exists("labels.k")),
     "a whole number that floats cannot hold": (
-        {"labels.n": 2**53 + 1},
-        Range("labels.n", gt=2**53),
-        Range("labels.n", gt=2**53 + 1),
+        {"clusterlog.metrics.n": 2**53 + 1},
+        Range("clusterlog.metrics.n", gt=2**53, lt=2**54),
+        Range("clusterlog.metrics.n", gte=2**53 - 5, lte=2**53),
     ),
     "a number beyond 64 bits": (
         {"event.duration": 2**63},
         Range("event.duration", gte=2**63),
         Range("event.duration", lt=2**63),
     ),
-    "two numbers of one label": (
-        {"labels.a.b": 1, "labels": {"a.b": 5}},
-        And((Range("labels.a.b", lt=2), Range("labels.a.b", gt=4))),
-        Range("labels.a.b", gt=2, lt=4),
+    "two numbers of one metric": (
+        {"clusterlog.metrics.a.b": 1, "clusterlog": {"metrics": {"a.b": 5}}},
+        And((Range("clusterlog.metrics.a.b", lt=2), Range("clusterlog.metrics.a.b", gt=4))),
+        Range("clusterlog.metrics.a.b", gt=2, lt=4),
     ),
     "bounds of two types": (
         {"clusterlog.metrics.m": 1},
@@ -206,6 +210,11 @@ HARD = {
         Range("@timestamp", gt="2999-01-01T00:00:00Z"),
     ),
     "a time that is none": ({"@timestamp": "noon"}, Match("@timestamp", "noon"), Range("@timestamp", gt=stamp(BEGIN))),
+    "a question of which the index knows one half": (
+        {"labels.a": "x"},
+        Or((Wildcard("event.id", ("nobody", "")), Match("labels.a", "x"))),
+        Or((Wildcard("event.id", ("nobody", "")), Match("labels.a", "y"))),
+    ),
     "nesting without end": (
         {"labels.deep": json.loads("[" * 900 + "7" + "]" * 900)},
         Match("event.id", f"{INSTANCES[0]}-{1:011x}"),

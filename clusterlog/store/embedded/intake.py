@@ -38,9 +38,7 @@ class Judge:
         self._indexer = indexer
         self._heads = heads
         self.fresh = Fresh()
-        self._prefix = ""
-        self._stored = Ranges()
-        self._new: set[int] = set()
+        self._instances: dict[str, tuple[Ranges, set[int]]] = {}
 
     def judge(self, batch: Sequence[Delivery], first_seq: int, arrival: int) -> list[Outcome]:
         """One outcome per delivery, as it will be once ``fresh`` is stored, numbered from ``first_seq``."""
@@ -78,9 +76,10 @@ class Judge:
     def _take(self, id: str, sequence: int) -> bool | None:
         """Whether an id is known; if not, it is from now on.
 
-        A batch comes instance by instance, so what belongs to the last one is kept at hand.
+        Taking an id apart costs more than asking: it is done once for each instance of a batch.
         """
-        if id[:33] == self._prefix and id[33:] == f"{sequence:011x}":
+        met = self._instances.get(id[:33])
+        if met is not None and id[33:] == f"{sequence:011x}":
             number = sequence
         else:
             place = place_of(id)
@@ -90,12 +89,12 @@ class Judge:
                     self.fresh.foreign.add(id)
                 return known
             instance, number = place
-            self._prefix = id[:33]
-            self._stored = self._ledger.of(instance)
-            self._new = self.fresh.own.setdefault(instance, set())
-        if number in self._new or number in self._stored:
+            met = self._ledger.of(instance), self.fresh.own.setdefault(instance, set())
+            self._instances[id[:33]] = met
+        stored, new = met
+        if number in new or number in stored:
             return True
-        self._new.add(number)
+        new.add(number)
         return False
 
     def _give_back(self, id: str) -> None:

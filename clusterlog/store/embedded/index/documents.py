@@ -18,7 +18,9 @@ MOST_NUMBER_PATHS = 1_000
 
 MOST_KNOWN_PATHS = 10_000
 EXACT_INTEGER = 2**53
-NUL = "\0"
+SEPARATOR = "\x7f"
+"""Between path and value of a term: a character nobody writes, and one that JSON need not escape on its way in."""
+
 EVERYTHING = "*"
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
@@ -33,7 +35,7 @@ _RULES: dict[str, str] = (
 
 
 class _Token(str):
-    """The beginning of a leaf's term, ``path NUL``; a type of its own, so that one look tells it from an id's."""
+    """The beginning of a leaf's term, ``path DEL``; a type of its own, so that one look tells it from an id's."""
 
     __slots__ = ("has_numbers", "path")
 
@@ -43,7 +45,7 @@ class _Token(str):
     @classmethod
     def of(cls, path: str) -> _Token:
         """The token of a path, and whether its numbers are kept in a column."""
-        token = cls(path + NUL)
+        token = cls(path + SEPARATOR)
         token.path = path
         token.has_numbers = has_numbers(path)
         return token
@@ -134,7 +136,7 @@ class Indexer:
     def learn(self, tree: _Tree, key: str, value: Any) -> Any:
         """What stands in the tree for a key met for the first time, ``None`` for what is not worth keeping."""
         path = f"{tree[None]}{key}"
-        if "." in key or len(path) > LONGEST_PATH or NUL in path or self.known_paths >= MOST_KNOWN_PATHS:
+        if "." in key or len(path) > LONGEST_PATH or SEPARATOR in path or self.known_paths >= MOST_KNOWN_PATHS:
             return None
         self.known_paths += 1
         tree[key] = {None: f"{path}."} if type(value) is dict else _Token.of(path)
@@ -148,7 +150,7 @@ def minimal(id: str, seq: int, time_us: int) -> str:
 
 def id_token(found: str) -> str:
     """The term by which an id that is not of our own form is found."""
-    return f"event.id{NUL}{found[:LONGEST_VALUE]}"
+    return f"event.id{SEPARATOR}{found[:LONGEST_VALUE]}"
 
 
 class _OddPathError(Exception):
@@ -235,12 +237,12 @@ class _Draft:
 
     def token(self, path: str, value: str) -> None:
         """``path`` holds ``value``."""
-        if len(path) > LONGEST_PATH or NUL in path:
+        if len(path) > LONGEST_PATH or SEPARATOR in path:
             raise _OddPathError
         if len(value) > LONGEST_VALUE:
             value = value[:LONGEST_VALUE]
             self.unsure.append(path)
-        self.tokens.append(f"{path}{NUL}{value}")
+        self.tokens.append(f"{path}{SEPARATOR}{value}")
 
     def number(self, path: str, value: float) -> None:
         """``path`` holds a number that can be asked for by range."""
@@ -267,7 +269,7 @@ class _Draft:
         elif len(value) > LONGEST_WORD and _LONG_RUN.search(value):
             self.unsure.append(path)
         if not value[:1].isalnum() and not words(value):
-            self.tokens.append(path + NUL)  # no word stands for it, and yet it is there
+            self.tokens.append(path + SEPARATOR)  # no word stands for it, and yet it is there
         if path in self.document:
             _put(self.document, path, value)
         else:

@@ -16,7 +16,7 @@ from clusterlog.store.embedded.index.documents import (
     EXACT_INTEGER,
     LONGEST_PATH,
     LONGEST_VALUE,
-    NUL,
+    SEPARATOR,
     has_numbers,
     id_token,
 )
@@ -206,9 +206,9 @@ def term(field: str, value: str | int) -> IndexQuery:
 
 
 def _leaf(path: str, value: str) -> _Part:
-    if len(path) > LONGEST_PATH or NUL in path or len(value) > LONGEST_VALUE:
+    if len(path) > LONGEST_PATH or SEPARATOR in path or len(value) > LONGEST_VALUE:
         return _NOTHING  # such an event is unsure
-    return _Part(term("leaf", f"{path}{NUL}{value}"))
+    return _Part(term("leaf", f"{path}{SEPARATOR}{value}"))
 
 
 def _regex(field: str, pattern: str) -> IndexQuery | None:
@@ -268,8 +268,8 @@ def _exists(path: str) -> _Part:
         return _ALL
     known = (*IDS, *NUMBERS, *TEXT_FIELDS)
     found = [_exists_known(name) for name in known if name == path or name.startswith(path + ".")]
-    if len(path) <= LONGEST_PATH and NUL not in path:
-        found.append(IndexQuery.regex_query(schema(), "leaf", f"{_literal(path)}(\\x00|\\.){ANYTHING}"))
+    if len(path) <= LONGEST_PATH and SEPARATOR not in path:
+        found.append(IndexQuery.regex_query(schema(), "leaf", f"{_literal(path)}({_literal(SEPARATOR)}|\\.){ANYTHING}"))
     return _Part(any_of(*found)) if found else _NOTHING
 
 
@@ -277,7 +277,7 @@ def _exists_known(name: str) -> IndexQuery:
     if name in NUMBERS:
         return IndexQuery.exists_query(name)
     some = IndexQuery.regex_query(schema(), name, ANYTHING)
-    return any_of(some, term("leaf", name + NUL)) if name in TEXT_FIELDS else some
+    return any_of(some, term("leaf", name + SEPARATOR)) if name in TEXT_FIELDS else some
 
 
 def _wildcard(field: str, pattern: tuple[str, ...]) -> _Part:
@@ -294,9 +294,9 @@ def _wildcard(field: str, pattern: tuple[str, ...]) -> _Part:
         return _Part(_exists(field).query, exact=False)
     if field in IDS:
         return _pattern(field, "", pattern)
-    if len(field) > LONGEST_PATH or NUL in field:
+    if len(field) > LONGEST_PATH or SEPARATOR in field:
         return _NOTHING
-    return _pattern("leaf", field + NUL, pattern)
+    return _pattern("leaf", field + SEPARATOR, pattern)
 
 
 def _pattern(field: str, before: str, pattern: tuple[str, ...]) -> _Part:

@@ -3,7 +3,7 @@
 The index holds no event, only what finds one: ``ts`` (µs) and ``seq`` lead from a hit to its frame.
 
 - Ids of many different values have a field of their own (``IDS``).
-- Every other value, the caller's ``labels`` included, is a token ``path NUL value`` in the one field ``leaf``, as
+- Every other value, the caller's ``labels`` included, is a token ``path DEL value`` in the one field ``leaf``, as
   Elasticsearch's ``flattened`` does it: any number of keys costs terms, never fields. A column for each would cost a
   tenth of the intake and say no more: the values of a path and how often each occurs stand in the dictionary of terms
   (``terms_with_prefix``).
