@@ -14,6 +14,7 @@ import pytest
 import tantivy
 
 from clusterlog.errors import HomeBusy, Incomplete, StoreUnavailable
+from clusterlog.store.base import Delivery
 from clusterlog.store.embedded import EmbeddedStore, writer
 from clusterlog.store.embedded.index import view
 from clusterlog.store.query import Exists, Match, Not, Query, Range
@@ -89,7 +90,18 @@ def test_the_index_of_a_finished_partition_is_built_again_too(path, opened, sequ
     with opened() as store:
         assert sequences(store, Match("http.request.id", "request-3")) == [3, 10, 17, 24]
         assert [outcome.status for outcome in store.deliver([event(5), event(31)])] == ["duplicate", "stored"]
-    assert (oldest / "index" / "meta.json").exists()
+    assert list((oldest / "index").glob("*.term"))
+
+
+def test_ids_of_finished_partitions_are_known_after_an_opening(opened, event, monkeypatch):
+    monkeypatch.setattr(writer, "PARTITION_EVENTS", 10)
+    foreign = Delivery("a foreign one", "", 1, b'{"event":{"id":"a foreign one"}}')
+    with opened() as store:
+        store.deliver([*(event(sequence) for sequence in range(1, 11)), foreign])
+        store.deliver([event(11)])
+    with opened() as store:
+        again = store.deliver([event(1), event(10), event(11), event(12), foreign])
+        assert [outcome.status for outcome in again] == ["duplicate"] * 3 + ["stored", "duplicate"]
 
 
 @pytest.mark.parametrize("name", ["raw.idx", "raw.ids"])
@@ -133,6 +145,7 @@ def test_a_raw_file_torn_at_any_byte_of_its_last_write_keeps_what_was_stored_bef
         shutil.copytree(stored, path)
         raw.write_bytes(whole[:length])
         with opened() as store:
+            assert raw.stat().st_size == (length if length == len(whole) else before)
             assert sequences(store) == [1, 2][: 2 if length == len(whole) else 1]
             again = [outcome.status for outcome in store.deliver([event(1), event(2), event(3)])]
             assert again == ["duplicate", "duplicate" if length == len(whole) else "stored", "stored"]

@@ -100,6 +100,19 @@ ODD = {
     "a time that is none": HEAD.replace(b"2023-11-14T22", b"2023-11-14T99") + b',"message":"m"}',
     "a time from the far future": HEAD.replace(b"2023", b"2999") + b',"message":"m"}',
     "escapes in the head": HEAD.replace(b'"info"', b'"in\\u0066o"') + b',"message":"m"}',
+    "the time twice in the head": HEAD + b',"@timestamp":"1999-01-01T00:00:00Z","message":"m"}',
+    "the process twice in the head": HEAD + b',"process":{"pid":1},"message":"m"}',
+    "the id twice in the head": HEAD.replace(b',"kind"', b',"id":"' + INSTANCE.encode() + b'-00000000002","kind"')
+    + b',"message":"m"}',
+    "the event twice in the head, escaped": HEAD
+    + b',"\\u0065vent":{"id":"'
+    + INSTANCE.encode()
+    + b'-00000000002"},"message":"m"}',
+    "the id in the head, dotted": HEAD + b',"event.id":"another","message":"m"}',
+    "another first name": HEAD.replace(b"@timestamp", b"@timestamq") + b',"message":"m"}',
+    "no object": HEAD.replace(b"{", b"[", 1) + b',"message":"m"}',
+    "an event that is none": HEAD + b',"event":7,"message":"m"}',
+    "an event that is a list": HEAD + b',"event":[{"id":"' + INSTANCE.encode() + b'-00000000002"}],"message":"m"}',
     "a name twice in the head": HEAD + b',"event":{"kind":"x"},"message":"m"}',
 }
 
@@ -113,10 +126,10 @@ def test_a_line_that_only_begins_like_a_known_one_is_judged_as_if_nothing_were_k
     assert known[3].used >= 2 or what == "another process number"
 
 
-@pytest.mark.parametrize("sequence", [2, 0xFFFFFFFFFFF])
-def test_a_known_beginning_under_another_id_or_number_is_not_trusted(sequence):
+@pytest.mark.parametrize(("id", "sequence"), [(2, 2), (3, 2), (0xFFFFFFFFFFF, 2), (0xFFFFFFFFFFF, 0xFFFFFFFFFFF)])
+def test_a_known_beginning_under_another_id_or_number_is_not_trusted(id, sequence):
     first = _delivery(PLAIN % (1, 1, 1), 1)
-    other = _delivery(PLAIN % (1, 1, 1), sequence, f"{INSTANCE}-{sequence:011x}")
+    other = _delivery(PLAIN % (2, 2, 2) if id == 3 else PLAIN % (1, 1, 1), sequence, f"{INSTANCE}-{id:011x}")
     outcomes = _judged([first, other], Counting)[0]
     assert [outcome.status for outcome in outcomes] == ["stored", "refused"]
 

@@ -87,15 +87,14 @@ class Heads:
         key = body[begins.end() : cut]
         try:
             head = document.parse(b'{"event":{' + key + b"}")
-            rest = document.parse(b"{" + body[cut + 1 :])
         except ValueError:
             return  # the cut is not between two members of the event itself
-        if type(head["event"]) is not dict:
+        if type(head["event"]) is not dict or not {"id", "sequence"}.isdisjoint(head["event"]):
+            return
+        if not {"@timestamp", "process", "event.id"}.isdisjoint(head):
             return
         head["event"] |= {"id": delivery.id, "sequence": delivery.sequence}
-        head |= {name: event.get(name) for name in ("@timestamp", "process")}
-        if {**head, **rest} != event or not head.keys().isdisjoint(rest):
-            return
+        head |= {name: event[name] for name in ("@timestamp", "process")}
         made = self._indexer.head(head)
         if made is None:
             return
