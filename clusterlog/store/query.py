@@ -18,9 +18,10 @@ class Everything:
 class Match:
     """``field`` holds ``value``.
 
-    On a keyword or number field that is equality (an event with several values matches by any of them); on a text
-    field (``message``, ``error.message``, ``error.stack_trace``) every word of ``value`` occurs, and with ``phrase``
-    they occur side by side. ``field=None`` asks the text fields.
+    On a keyword or number field that is equality of text (``5``, ``5.0`` and ``"5"`` are one value; case counts; an
+    event with several values matches by any of them). On a text field (``message``, ``error.message``,
+    ``error.stack_trace``) every word of ``value`` occurs, in any case, and with ``phrase`` they occur side by side in
+    one value; a value without words matches nothing. ``field=None`` asks whether any one text field matches.
     """
 
     field: str | None
@@ -30,7 +31,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """``field`` matches ``pattern``, where ``*`` stands for any run of characters and nothing else is special."""
+    """``field`` matches ``pattern``, where ``*`` stands for any run of characters and nothing else is special.
+
+    A keyword or the text of a number must fit as a whole, and case counts. Over a text field the pattern is cut into
+    patterns over single words, in any case, each of which some word must fit; what is left without a letter asks for
+    nothing, and a pattern that asks for nothing matches nothing. Stars alone ask what ``Exists`` asks.
+    """
 
     field: str | None
     pattern: tuple[str, ...]  # the literal pieces between the stars
@@ -38,7 +44,11 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``field`` lies within bounds; numbers and RFC 3339 times compare by value, everything else as text."""
+    """``field`` lies within bounds; of an event with several values one lies within all of them.
+
+    The bound says how: a number is compared with numbers, an RFC 3339 time with such times, both by value; any other
+    text with texts, by code points, and with numbers if it reads as one. Booleans lie within no range.
+    """
 
     field: str
     gt: Value | None = None
@@ -49,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """``field`` is there at all."""
+    """``field``, or anything below it, has a value other than ``null``; an empty text is one, an empty object is not."""
 
     field: str
 
@@ -83,8 +93,8 @@ class Query:
     """What to find.
 
     ``since`` and ``until`` are nanoseconds since the epoch, ``since`` inclusive and ``until`` exclusive. Events come
-    by time, ties by instance and sequence, in ``order``; at most ``limit`` of them (``None``: all). ``after`` goes on
-    behind the event with that key, as ``Found.key`` gave it.
+    by time, ties by instance and sequence (the order of their ids), in ``order``; at most ``limit`` of them (``None``:
+    all). ``after`` goes on behind the event with that key, as ``Found.key`` gave it.
     """
 
     where: Node = Everything()

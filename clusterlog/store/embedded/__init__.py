@@ -1,8 +1,9 @@
 """The store of one machine: compressed frames of the raw events are the truth, a search index beside them is a view.
 
-``schema`` (the index's fields), ``indexing`` (event → index document), ``frames`` (the file of raw events), ``ledger``
-(which ids are stored), ``partition`` (one stretch of arrival: its files and its search), ``plan`` (query → index
-query), ``writer``, ``reader`` and ``store``, which puts the last two behind one name.
+An event's way in: ``writer`` (the one that may write) → ``intake`` (new, known or unacceptable?) → ``raw`` (frames and
+their ids on disk: stored) → ``index`` (found). A question's way: ``reader`` (all partitions, in order of time) →
+``search`` (one of them) → ``index.plan`` and ``index.answer`` (which event numbers) → ``raw`` (the events themselves),
+and where the index alone cannot tell, ``clusterlog.store.predicate`` decides. ``store`` puts both behind one name.
 """
 
 from clusterlog.errors import MissingExtra
