@@ -133,7 +133,6 @@ Bound = Callable[[Scalar], bool]
 _Compare = Callable[[Any, Any], bool]
 
 
-@lru_cache(_KEPT)
 def bounds_of(node: Range) -> tuple[Bound, ...]:
     """One test per bound of a range.
 
@@ -144,6 +143,7 @@ def bounds_of(node: Range) -> tuple[Bound, ...]:
     return tuple(_bound(compare, limit) for compare, limit in sides if limit is not None)
 
 
+@lru_cache(_KEPT, typed=True)  # ``True`` and ``1`` are equal, and different bounds
 def _bound(compare: _Compare, limit: Value) -> Bound:
     if isinstance(limit, bool):
         return lambda value: False

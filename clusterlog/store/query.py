@@ -59,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """``field``, or anything below it, has a value other than ``null``; an empty text is one, an empty object is not."""
+    """``field``, or anything below it, has a value that is not ``null``; an empty text is one, an empty object none."""
 
     field: str
 

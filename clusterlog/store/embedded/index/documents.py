@@ -196,10 +196,10 @@ class _Draft:
                     known = self.indexer.learn(tree, key, value)
                 kind, shape = type(value), type(known)
                 if kind is str:
-                    if shape is str and len(value) <= 256:
+                    if shape is str and len(value) <= LONGEST_VALUE:
                         document[known] = value
                         continue
-                    if shape is _Token and len(value) <= 256:
+                    if shape is _Token and len(value) <= LONGEST_VALUE:
                         token(known + value)
                         continue
                     if shape is tuple and known[1] is not _NUMBER:

@@ -36,6 +36,7 @@ class View:
     def __init__(self, live: LivePartition) -> None:
         self._live = live
         self._path = live.directory / partition.INDEX
+        self._beside = live.directory / f".{partition.INDEX}.new"
         self._writer: tantivy.IndexWriter | None = None
         self.indexer = Indexer()
         self.heads = Heads(self.indexer)
@@ -48,6 +49,7 @@ class View:
 
     def open(self) -> None:
         """Open it and feed it what it lacks. Raises ``ViewBroken`` if that cannot be."""
+        shutil.rmtree(self._beside, ignore_errors=True)  # of a rebuilding that was killed
         try:
             with mended():
                 index, last = self._inspect()
@@ -82,18 +84,16 @@ class View:
 
     def _rebuild(self) -> None:
         """The index again from the frames, beside the old one: until it takes its place readers search the frames."""
-        beside = self._live.directory / f".{partition.INDEX}.new"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(0o700)
+        self._beside.mkdir(0o700)
         try:
-            self._feed(schema.open_index(beside, create=True), -1)
+            self._feed(schema.open_index(self._beside, create=True), -1)
             if self._writer is not None:
                 self._writer.wait_merging_threads()
         finally:
             self.abandon()
-        _restrict(beside)
+        _restrict(self._beside)
         shutil.rmtree(self._path, ignore_errors=True)
-        os.rename(beside, self._path)
+        os.rename(self._beside, self._path)
         sync_directory(self._live.directory)
 
     def _feed(self, index: tantivy.Index, last: int) -> None:
