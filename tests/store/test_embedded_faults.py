@@ -380,3 +380,15 @@ def test_an_event_that_kills_the_index_writer_is_stored_and_found_and_stops_nobo
         assert sequences(store) == [1, 2, 3, 4, 5]
         assert sequences(store, Match("labels.a", "poison")) == [3]
         assert sequences(store, Match("http.request.id", "request-4")) == [4]
+
+
+@pytest.mark.parametrize("missing", ["tantivy", "zstandard"])
+def test_without_its_libraries_the_store_says_what_to_install(missing):
+    program = (
+        f"import sys; sys.modules['{missing}'] = None\n"
+        "from clusterlog.errors import MissingExtra\n"
+        "try: import clusterlog.store.embedded\n"
+        "except MissingExtra as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert 'pip install "clusterlog[server]"' in said

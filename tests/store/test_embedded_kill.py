@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,8 +60,14 @@ class Killing:
         self.rounds = 0
 
     def round(self):
-        """Let a process write and kill it: in two of five rounds while it opens the store, else later."""
+        """Let a process write and kill it: in two of five rounds while it opens the store, else later.
+
+        Now and then an index is taken away before, so that it is building one when it dies.
+        """
         self.rounds += 1
+        indexes = sorted(self.path.glob("parts/*/index"))
+        if indexes and self.chance.random() < 0.15:
+            shutil.rmtree(self.chance.choice(indexes))
         read, write = os.pipe()
         arguments = [str(self.path), str(write), str(self.chance.randrange(2**32))]
         process = subprocess.Popen(
