@@ -80,6 +80,15 @@ def test_a_reader_without_a_usable_index_searches_the_frames(path, opened, fille
         assert [found.key for found in store.find(Query(limit=1, after=newest[0]))] == newest[1:2]
 
 
+def test_a_reader_without_a_table_of_frames_reads_the_frames(path, opened, filled, sequences):
+    filled(20)
+    (only_partition(path) / "raw.idx").unlink()
+    with opened("read") as store:
+        assert sequences(store, Match("http.request.id", "request-3")) == [3, 10, 17]
+        assert store.count(Query()) == 20
+        assert store.check() == []
+
+
 def test_the_index_of_a_finished_partition_is_built_again_too(path, opened, sequences, event, monkeypatch):
     monkeypatch.setattr(writer, "PARTITION_EVENTS", 10)
     for first in (1, 11, 21):
@@ -190,6 +199,15 @@ def test_an_index_built_over_a_damaged_frame_still_says_that_something_is_missin
                 store.count(Query(where=Exists("message")))
             with pytest.raises(Incomplete):
                 sequences(store, Not(Match("message", "3")))
+
+
+def test_a_partition_without_its_events_is_reported(path, opened, filled):
+    filled(3)
+    (only_partition(path) / "raw.zst").unlink()
+    with opened("read") as store:
+        with pytest.raises(Incomplete, match="is gone"):
+            store.count(Query())
+        assert len(store.check()) == 1
 
 
 def test_a_sound_store_has_no_damage(path, opened, filled):

@@ -29,7 +29,7 @@ def _of_partition(directory: Path) -> Iterator[str]:
         return
     try:
         table = FrameTable()
-        table.reload(directory / partition.TABLE)
+        table.reload_or_scan(directory)
         decompressor = frames.decompressor(partition.read_dictionary(directory))
         end = 0
         for entry in table:

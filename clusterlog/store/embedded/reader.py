@@ -72,17 +72,19 @@ class Reader:
         if opened is not None:
             return _Span(directory, *opened.span)
         table = FrameTable()
-        table.reload(directory / partition.TABLE)
+        table.reload_or_scan(directory)
         return _Span(directory, table.min_us, table.max_us)
 
-    def _search(self, directory: Path) -> PartitionSearch | None:
-        """The opened partition, ``None`` if it was taken away meanwhile."""
+    def _search(self, directory: Path, damage: Damage) -> PartitionSearch | None:
+        """The opened partition, ``None`` if it was taken away meanwhile; one without its events is damage."""
         with self._guard:
             search = self._open.get(directory)
             if search is None:
                 try:
                     search = self._open[directory] = PartitionSearch(directory, self._cache)
-                except FileNotFoundError:
+                except FileNotFoundError as error:
+                    if directory.exists():
+                        damage.places.add(f"{error.filename} is gone")
                     return None
                 if len(self._open) > OPEN_PARTITIONS:
                     self._open.popitem(last=False)
@@ -123,7 +125,7 @@ class Reader:
             best = choose(heads, key=lambda head: head[0].key) if heads else None
             if waiting and (best is None or _may_precede(waiting[-1], best[0].key[0], newest=newest)):
                 span = waiting.pop()
-                search = self._search(span.directory)
+                search = self._search(span.directory, damage)
                 if search is not None:
                     _advance(search.find(query, window.within(span.low, span.high), damage), heads)
                 continue
@@ -143,7 +145,7 @@ class Reader:
         window = Window.of(query.since, query.until)
         total = 0
         for span in self._meeting(window):
-            search = self._search(span.directory)
+            search = self._search(span.directory, damage)
             if search is not None:
                 total += search.count(query, window.within(span.low, span.high), damage)
         _confess(damage)

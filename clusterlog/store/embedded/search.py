@@ -91,7 +91,7 @@ class PartitionSearch:
                 self._index.reload()
         except ViewBroken:
             self._index = None
-        self._table.reload(self.directory / partition.TABLE)
+        self._table.reload_or_scan(self.directory)
 
     @property
     def span(self) -> tuple[int, int]:

@@ -129,10 +129,7 @@ class LivePartition:
     def _note(self, written: Sequence[Frame], ids: Sequence[IdRange]) -> None:
         """Write frames into the two side files: ids first, since the table says how many of them count."""
         known = self._id_records + len(ids)
-        entries = [
-            Entry(frame.first_seq, frame.offset, frame.length, frame.count, frame.min_us, frame.max_us, known)
-            for frame in written
-        ]
+        entries = [Entry.of(frame, known) for frame in written]
         write_at(self._ids, write_records(ids), self._id_records * RECORD_BYTES)
         write_at(self._table, b"".join(entry.pack() for entry in entries), self._entries * ENTRY_BYTES)
         for entry in entries:

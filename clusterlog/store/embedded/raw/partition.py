@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 from zlib import crc32
 
+from clusterlog.store.embedded.raw import frames
 from clusterlog.store.embedded.raw.files import replace_file
 
 PARTS = "parts"
@@ -44,6 +45,11 @@ class Entry:
     max_us: int
     ids: int
 
+    @classmethod
+    def of(cls, frame: frames.Frame, ids: int) -> Entry:
+        """The entry of a frame."""
+        return cls(frame.first_seq, frame.offset, frame.length, frame.count, frame.min_us, frame.max_us, ids)
+
     def pack(self) -> bytes:
         """The entry's record, with its checksum."""
         fields = (self.first_seq, self.offset, self.length, self.count, self.min_us, self.max_us, self.ids)
@@ -56,9 +62,12 @@ class FrameTable:
     __slots__ = ("_data", "_file", "_firsts", "max_us", "min_us")
 
     def __init__(self) -> None:
+        self._file = 0
+        self._clear()
+
+    def _clear(self) -> None:
         self._data = b""
         self._firsts: memoryview = memoryview(b"").cast("Q")
-        self._file = 0
         self.min_us = 2**63 - 1
         self.max_us = -(2**63)
 
@@ -82,11 +91,28 @@ class FrameTable:
         try:
             status = os.fstat(fd)
             if status.st_ino != self._file:
-                self._data, self._file = b"", status.st_ino
+                self._clear()
+                self._file = status.st_ino
             at = len(self._data)
             self.extend(os.pread(fd, max(0, status.st_size - at), at))
         finally:
             os.close(fd)
+
+    def reload_or_scan(self, directory: Path) -> None:
+        """As ``reload``, for a reader: where the table is missing it is made from the frames, in memory.
+
+        Raises ``FileNotFoundError`` when the frames are not there either.
+        """
+        try:
+            self.reload(directory / TABLE)
+        except FileNotFoundError:
+            fd = os.open(directory / RAW, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                found = list(frames.scan(fd, 0, os.fstat(fd).st_size))
+            finally:
+                os.close(fd)
+            self._clear()
+            self.extend(b"".join(Entry.of(frame, 0).pack() for frame in found if isinstance(frame, frames.Frame)))
 
     def __getitem__(self, at: int) -> Entry:
         return Entry(*_ENTRY.unpack_from(self._data, at * ENTRY_BYTES)[:7])
