@@ -15,13 +15,13 @@ from clusterlog.errors import ClusterlogError, QueryError
 
 FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Follow requests": {
-        "trace": ("find", "Show one request: every node, in causal order, what failed first."),
-        "search": ("find", "List the events that match a query."),
+        "trace": ("find.trace", "Show one request: every node, in causal order, what failed first."),
+        "search": ("find.search", "List the events that match a query."),
     },
     "Deliver events": {
-        "ship": ("ship", "Deliver what lies in the spools to the store."),
-        "status": ("ship", "Show what is delivered, what waits and what was lost."),
-        "spool": ("spool", "Look into spool files: ls, verify, cat, export."),
+        "ship": ("deliver.ship", "Deliver what lies in the spools to the store."),
+        "status": ("deliver.status", "Show what is delivered, what waits and what was lost."),
+        "spool": ("deliver.spool", "Look into spool files: ls, verify, cat, export."),
     },
     "Run programs": {
         "run": ("run", "Run a program so that it logs here, without touching its code."),

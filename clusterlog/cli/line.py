@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from clusterlog.search.event import part, text
+from clusterlog.search.story.event import part, text
 
 # C0 and C1 controls, marks of direction, separators that end a line, characters that cannot be seen, lone surrogates.
 # The joiners U+200C and U+200D stay: Persian and emoji need them, and they move nothing.

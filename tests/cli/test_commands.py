@@ -11,7 +11,8 @@ import pytest
 
 import clusterlog
 from clusterlog import errors
-from clusterlog.cli import commands, find
+from clusterlog.cli import commands
+from clusterlog.cli.find import trace as trace_room
 
 NAMES = [name for family in commands.FAMILIES.values() for name in family]
 
@@ -73,14 +74,14 @@ def test_a_slip_of_the_fingers_is_told_in_one_line(run, words, told):
     ],
 )
 def test_each_error_of_ours_ends_with_its_exit_code(run, home, monkeypatch, error, code):
-    monkeypatch.setattr(find, "opened", _raising(error))
+    monkeypatch.setattr(trace_room, "opened", _raising(error))
     result = run("trace", "x")
     assert (result.code, result.out, result.err) == (code, "", f"clusterlog: {error}\n")
 
 
 def test_what_nobody_expected_is_one_line_that_says_how_to_see_more(run, monkeypatch):
     monkeypatch.delenv("CLUSTERLOG_TRACEBACK", raising=False)
-    monkeypatch.setattr(find, "opened", _raising(ZeroDivisionError("by\nzero")))
+    monkeypatch.setattr(trace_room, "opened", _raising(ZeroDivisionError("by\nzero")))
     result = run("trace", "x")
     assert result.code == 70
     assert result.err == (
@@ -90,20 +91,20 @@ def test_what_nobody_expected_is_one_line_that_says_how_to_see_more(run, monkeyp
 
 def test_a_traceback_is_shown_to_whoever_asks_for_it(run, monkeypatch):
     monkeypatch.setenv("CLUSTERLOG_TRACEBACK", "1")
-    monkeypatch.setattr(find, "opened", _raising(ZeroDivisionError()))
+    monkeypatch.setattr(trace_room, "opened", _raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         run("trace", "x")
 
 
 def test_an_error_of_the_operating_system_is_told_in_its_words(run, monkeypatch):
-    monkeypatch.setattr(find, "opened", _raising(OSError(28, "No space left on device", "/disk")))
+    monkeypatch.setattr(trace_room, "opened", _raising(OSError(28, "No space left on device", "/disk")))
     result = run("trace", "x")
     assert result.code == 70
     assert result.err.startswith("clusterlog: /disk: No space left on device (")
 
 
 def test_an_interrupt_is_130_and_silent(run, monkeypatch):
-    monkeypatch.setattr(find, "opened", _raising(KeyboardInterrupt()))
+    monkeypatch.setattr(trace_room, "opened", _raising(KeyboardInterrupt()))
     assert run("trace", "x") == type(run("--version"))(130, "", "")
 
 

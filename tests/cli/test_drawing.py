@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusterlog.cli.drawing import draw, rows
 from clusterlog.cli.line import columns
-from clusterlog.search.journey import journey
+from clusterlog.search.story.journey import journey
 
 HERE = Path(__file__).parent
 

@@ -35,7 +35,7 @@ class Home:
 
     def found(self, text="*"):
         """Every event in the store that the query matches, oldest first."""
-        from clusterlog.search.language import parse
+        from clusterlog.search.language.parsing import parse
         from clusterlog.store.embedded import EmbeddedStore
         from clusterlog.store.query import Everything, Query
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterlog.cli import paint
+from clusterlog.cli.deliver.ship import Asked
 from clusterlog.cli.demo.plan import endless, plan
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
-from clusterlog.cli.ship import Asked
 from clusterlog.errors import HomeBusy, MissingExtra
 from clusterlog.settings import Settings, names
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from clusterlog.cli.drawing.pen import Pen, Segment, joined
-from clusterlog.search.journey import Entry, Journey
-from clusterlog.search.order import Hop
+from clusterlog.search.story.journey import Entry, Journey
+from clusterlog.search.story.order import Hop
 
 MOST_LANES = 8
 

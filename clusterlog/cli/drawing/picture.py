@@ -8,10 +8,10 @@ from typing import NamedTuple
 from clusterlog.cli.drawing.lanes import Lanes
 from clusterlog.cli.drawing.pen import ASCII, INDENT, Ink, Pen, Row, Segment, bounded, row_of, wrapped
 from clusterlog.cli.line import columns, fields, letter
-from clusterlog.search.event import Event, name, request_line, text
 from clusterlog.search.instant import spoken
-from clusterlog.search.journey import Entry, Gap, Journey
-from clusterlog.search.verdict import verdict
+from clusterlog.search.story.event import Event, name, request_line, text
+from clusterlog.search.story.journey import Entry, Gap, Journey
+from clusterlog.search.story.verdict import verdict
 
 NARROW = 80
 """Below so many columns a lane is told by its letter alone."""

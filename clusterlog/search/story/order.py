@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from clusterlog.search.event import Event
+from clusterlog.search.story.event import Event
 
 LATE_NS = 10_000_000
 """How much longer than its call a visit may take and still be said to have been over when the answer was there."""

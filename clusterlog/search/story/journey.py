@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterlog.errors import NotFound
-from clusterlog.search.event import Document, Event, content, is_state, method_and_route, read, text
 from clusterlog.search.instant import rfc3339
-from clusterlog.search.order import Hop, Order, Visit, ordered
+from clusterlog.search.story.event import Document, Event, content, is_state, method_and_route, read, text
+from clusterlog.search.story.order import Hop, Order, Visit, ordered
 
 GAP_NS = 50_000_000
 """A pause is told if it is longer than this and than a twentieth of the request."""

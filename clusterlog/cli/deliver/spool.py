@@ -17,7 +17,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.line import Columns, escaped, letter
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.errors import NotAllowed, NotFound, SettingError
-from clusterlog.search.event import part, text, whole
+from clusterlog.search.story.event import part, text, whole
 from clusterlog.settings import Settings
 from clusterlog.spool.liveness import holder
 from clusterlog.spool.reader import Instance, instances

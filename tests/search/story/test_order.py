@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterlog.search.event import Event, read
-from clusterlog.search.order import Order, ordered
+from clusterlog.search.story.event import Event, read
+from clusterlog.search.story.order import Order, ordered
 
 CASES = settings(max_examples=60)
 

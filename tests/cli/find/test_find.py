@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from clusterlog.cli import find
+from clusterlog.cli.find import stored
 from clusterlog.errors import NotAllowed, StoreUnavailable
-from clusterlog.search import language
+from clusterlog.search.language import parsing
 
 ONE, TWO = "a" * 24 + "00000001", "b" * 24 + "00000002"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -121,7 +121,7 @@ def test_a_query_that_cannot_be_read_is_shown_with_the_place(run, shop):
 
 
 def test_without_the_grammar_s_library_the_extra_is_named(run, shop, monkeypatch):
-    language._parser.cache_clear()
+    parsing._parser.cache_clear()
     for name in ("lark", "lark.exceptions"):
         monkeypatch.setitem(sys.modules, name, None)
     result = run("search", "level: error")
@@ -161,7 +161,7 @@ def test_what_may_not_be_delivered_is_said_and_the_rest_is_found(run, shop, monk
     def refused(settings, timeout):
         raise error
 
-    monkeypatch.setattr(find, "deliver", refused)
+    monkeypatch.setattr(stored, "deliver", refused)
     result = run("search", "--count")
     assert (result.code, result.out) == (0, "10\n")
     assert result.err.startswith("clusterlog: the newest events may be missing: ")

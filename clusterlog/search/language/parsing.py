@@ -16,7 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from clusterlog.errors import MissingExtra, QueryError
-from clusterlog.search import fields, instant
+from clusterlog.search import instant
+from clusterlog.search.language import fields
 from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Range, Value, Wildcard
 
 if TYPE_CHECKING:

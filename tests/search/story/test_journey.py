@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.errors import NotFound
-from clusterlog.search.journey import Clock, Journey, journey
+from clusterlog.search.story.journey import Clock, Journey, journey
 
 MS = 1_000_000
 CASES = settings(max_examples=50)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterlog.search.journey import journey
-from clusterlog.search.verdict import Sentence, verdict
+from clusterlog.search.story.journey import journey
+from clusterlog.search.story.verdict import Sentence, verdict
 
 
 def said(story: Any, kind: str) -> list[str]:

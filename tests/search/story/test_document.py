@@ -2,8 +2,8 @@ import copy
 import json
 from typing import Any
 
-from clusterlog.search.journey import journey
-from clusterlog.search.trace import document
+from clusterlog.search.story.document import document
+from clusterlog.search.story.journey import journey
 
 
 def test_a_request_is_told_to_machines_as_clusterlog_trace_1(checkout: Any) -> None:

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Literal
 
 from clusterlog.context.peers import PropagateTo, parse_propagate_to
-from clusterlog.search.event import Event, method_and_route, name, request_line, target, text
 from clusterlog.search.instant import spoken
-from clusterlog.search.journey import Gap, Journey
+from clusterlog.search.story.event import Event, method_and_route, name, request_line, target, text
+from clusterlog.search.story.journey import Gap, Journey
 
 MOST = 30
 """Per cent of the duration from which on a call or a pause is said to be where the time went."""

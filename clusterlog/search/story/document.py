@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from clusterlog.search.journey import Journey
-from clusterlog.search.verdict import verdict
+from clusterlog.search.story.journey import Journey
+from clusterlog.search.story.verdict import verdict
 
 SCHEMA = "clusterlog.trace/1"
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.errors import QueryError
-from clusterlog.search.language import DEEPEST, LONGEST, parse
+from clusterlog.search.language.parsing import DEEPEST, LONGEST, parse
 from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Range, Wildcard
 
 A, B, C = (Match("labels.x", value) for value in "abc")

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.search.instant import rfc3339
-from clusterlog.search.language import parse
-from clusterlog.search.rendering import render
+from clusterlog.search.language.parsing import parse
+from clusterlog.search.language.rendering import render
 from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Range, Wildcard
 
 A, B, C = (Match("labels.x", value) for value in "abc")

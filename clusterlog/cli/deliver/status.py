@@ -1,0 +1,75 @@
+"""``clusterlog status``: how far the delivery of a home is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from clusterlog.cli import paint
+from clusterlog.cli.deliver.ship import dropped
+from clusterlog.cli.line import escaped
+from clusterlog.cli.options import as_json, with_settings
+from clusterlog.settings import Settings
+
+
+@click.command()
+@with_settings("home")
+@as_json
+def status(settings: Settings, as_json: bool) -> None:
+    """Show what is delivered, what waits, what was lost and why, and who writes.
+
+    Read from files alone, so it answers when everything else is dead.
+    """
+    from clusterlog.ship.status import status as read
+
+    told = read(settings)
+    if not settings.home_path.is_dir():
+        paint.say(
+            f"clusterlog: no home at {escaped(settings.home)}: nothing has logged there; --home DIR names another"
+        )
+    if as_json:
+        paint.emit(json.dumps(told).encode())
+        return
+    for label, value in _described(told):
+        click.echo(f"{paint.inked(label.ljust(8), 'dim')}  {value}")
+    if told["instances"]:
+        click.echo("")
+    rows = [
+        (
+            each["id"],
+            escaped(each["service"] or "-"),
+            escaped(each["node"] or "-"),
+            str(each["pid"] or "-"),
+            each["state"],
+            str(each["sequence"]),
+        )
+        for each in told["instances"]
+    ]
+    if rows:
+        for text in paint.table(("INSTANCE", "SERVICE", "NODE", "PID", "STATE", "SEQUENCE"), rows, "PID SEQUENCE"):
+            click.echo(text)
+
+
+def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
+    pid, store, backlog = told["shipper"]["pid"], told["store"], told["backlog"]
+    running = told["shipper"]["state"] == "running"
+    waits = "nothing waits"
+    if backlog["events"]:
+        waits = f"{paint.counted(backlog['events'], 'event')}, {paint.size(backlog['bytes'])}"
+        waits += f", the oldest for {backlog['oldest_age_s']:.1f} s"
+    lost = told["dropped"]
+    state = paint.inked(store["state"], {"reachable": "good", "unreachable": "bad"}.get(store["state"], "dim"))
+    return [
+        ("home", escaped(told["home"])),
+        ("shipper", (f"running, process {pid}" if pid else "running") if running else _NO_SHIPPER),
+        ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(store['error'])}" if store["error"] else "")),
+        ("waiting", waits),
+        ("events", f"{paint.amount(told['accepted'])} accepted, {paint.amount(told['shipped'])} shipped"),
+        ("lost", paint.inked(dropped(lost), "bad") if lost else "nothing"),
+        ("refused", paint.inked(f"{paint.amount(told['dead'])} lie in dead/", "bad") if told["dead"] else "nothing"),
+    ]
+
+
+_NO_SHIPPER = "none: `clusterlog ship` delivers what waits; trace and search deliver it first"
