@@ -15,7 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusterlog.context import crossing, ids, peers, request
+from clusterlog.encode.console import screen
+from clusterlog.encode.console.screen import Shown
 from clusterlog.encode.ecs import Encoder
+from clusterlog.encode.identity import IdentityHash, key_file
 from clusterlog.encode.rendered import Bound
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
@@ -36,8 +39,9 @@ class SpoolRoad:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.encoder = Encoder.of(settings)
-        self.writer = _writer(settings, self.encoder)
+        self.identity = IdentityHash(key_file(settings))
+        self.encoder = Encoder.of(settings, self.identity)
+        self.writer = _shown(settings, _writer(settings, self.encoder))
         self.bound = self.encoder.bound
 
     def line(
@@ -102,6 +106,13 @@ def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
         shipper_lives=lambda: liveness.holder(home / "run" / "ship.lock") != 0,
         last_resort=LastResort(home / "spool"),
     )
+
+
+def _shown(settings: Settings, writer: Writer | StderrWriter) -> Writer | StderrWriter | Shown:
+    """The writer, and before it the terminal of whoever develops, if one is there to look at."""
+    if isinstance(writer, StderrWriter) or not screen.wanted(settings.console, settings.environment):
+        return writer
+    return Shown(writer, screen.Screen(os.getcwd(), always=settings.console == "on"))
 
 
 class Handler(RecordHandler):
@@ -250,10 +261,15 @@ def flush(timeout: float = 1.0) -> bool:
 
 
 def dropped() -> dict[str, int]:
-    """What this process could not keep, by reason; empty when nothing was lost."""
+    """What this process could not keep, by reason; empty when nothing was lost.
+
+    ``late_annotation`` and ``user_key_unreadable`` count facts that nobody will find; their events are kept.
+    """
     lost: Counter[str] = Counter()
     if _road is not None:
         lost.update(_road.writer.ledger.total)
+        if _road.identity.alone:
+            lost["user_key_unreadable"] = _road.identity.alone
     if request.late_annotations:
         lost["late_annotation"] = request.late_annotations
     return dict(lost)

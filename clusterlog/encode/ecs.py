@@ -19,7 +19,7 @@ from typing import Any
 from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps, loads
 from clusterlog.encode.facts import legal
-from clusterlog.encode.identity import IdentityHash
+from clusterlog.encode.identity import IdentityHash, key_file
 from clusterlog.encode.limits import Limits
 from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, measured, merge
 from clusterlog.encode.sanitize import Sanitizer
@@ -88,13 +88,13 @@ class Encoder:
         self._nobody = Rendered({}, {}, metrics, maker=self)
 
     @classmethod
-    def of(cls, settings: Settings) -> Encoder:
+    def of(cls, settings: Settings, identity_hash: Callable[[str], tuple[str, str]] | None = None) -> Encoder:
         """The encoder that settings ask for."""
         return cls(
             Origin(settings.service, settings.node, settings.environment, socket.gethostname()),
             redactor=Redactor(settings.redact),
             metrics=frozenset(settings.metrics),
-            identity_hash=IdentityHash(settings.user_key or settings.home_path / "user.key"),
+            identity_hash=identity_hash or IdentityHash(key_file(settings)),
         )
 
     def head(self, instance: str) -> Callable[[int], bytes]:

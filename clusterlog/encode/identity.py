@@ -1,6 +1,7 @@
 """Users and sessions without names: HMAC-SHA-256 under a key that stays on the machine, with the key's id beside it.
 
-A plain hash of an e-mail address is undone by trying addresses; a keyed one is not, as long as the key is kept.
+A plain hash of an e-mail address is undone by trying addresses; a keyed one is not, as long as the key is kept. The
+key can be changed: the file then holds the older ones, too, so that what was said under them is still found by name.
 """
 
 from __future__ import annotations
@@ -8,63 +9,270 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_IMODE
+
+from clusterlog.errors import ClusterlogWarning, NotAllowed, NotFound, SettingError
+from clusterlog.record.failure import raised_by_signal
+from clusterlog.settings import Settings
 
 KEY_BYTES = 32
+LOOK_S = 5.0
+"""A process that runs hashes under a new key this many seconds after the file has it, at the latest."""
+SEVERAL = b"# clusterlog user keys"
+"""How a file with several keys begins. Any other file is one key, whatever its bytes are."""
+_EXPLAINED = SEVERAL + b": when each became current, and the key; the last one is the current one"
+_HEX = b"hex:"
 _CACHE_SIZE = 4096
 
 
-class IdentityHash:
-    """Hashes identities; the key file is read, or made with mode 0600, at the first one."""
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the file; ``since`` is when it became current (RFC 3339, UTC; empty where nobody knows)."""
 
-    def __init__(self, key_file: str | Path) -> None:
+    secret: bytes = field(repr=False)
+    since: str = ""
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits that say which key it is, and nothing about it; ``clusterlog.user.key_id``."""
+        return hashlib.sha256(b"clusterlog key id" + self.secret).hexdigest()[:8]
+
+    def hash(self, identity: str) -> str:
+        """HMAC-SHA-256 of an identity in lower-case hex: ``user.hash``, ``clusterlog.session.hash``."""
+        return hmac.new(self.secret, identity.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the keys are: the setting ``user_key``, or ``user.key`` in the home."""
+    return Path(settings.user_key) if settings.user_key else settings.home_path / "user.key"
+
+
+def read_keys(file: Path) -> tuple[Key, ...]:
+    """The keys of a file, the current one last; never empty. Raises OSError, and ValueError if it holds no key."""
+    content = file.read_bytes().strip()
+    if content.startswith(SEVERAL):
+        lines = [line.strip() for line in content.split(b"\n")]
+        found = tuple(_parsed(line) for line in lines if line and not line.startswith(b"#"))
+    else:
+        found = (Key(content),) if content else ()
+    if not found:
+        raise ValueError("it holds no key")
+    return found
+
+
+def rotate(file: Path, now: float | None = None) -> tuple[Key, ...]:
+    """Put a fresh key behind those of a file, where there is none yet the first; returns all, the current one last.
+
+    ``now`` in seconds since the epoch. The file is replaced as a whole, with its owner and mode, and is on disk when
+    this returns; of two that rotate at once one waits for the other. Raises as ``read_keys``, but for a missing file.
+    """
+    file = Path(os.path.realpath(file))  # a link stays one
+    with _alone_in(file.parent):
+        try:
+            before, made = read_keys(file), file.stat()
+        except FileNotFoundError:
+            _make(file)
+            return read_keys(file)
+        if not before[-1].since:
+            before = (*before[:-1], Key(before[-1].secret, _instant(made.st_mtime)))
+        keys = (*before, Key(_fresh(), _instant(time.time() if now is None else now)))
+        beside = _beside(file, b"\n".join((_EXPLAINED, *map(_written, keys))))
+        try:
+            os.chmod(beside, S_IMODE(made.st_mode))
+            if (made.st_uid, made.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(beside, made.st_uid, made.st_gid)
+            os.replace(beside, file)
+        except OSError:
+            os.unlink(beside)
+            raise
+    return keys
+
+
+def hashes(settings: Settings, user: str) -> tuple[str, ...]:
+    """``user.hash`` of a user under every key the home knows, the current one first. Makes no key.
+
+    Raises NotFound where there is no key file, NotAllowed for one that may not be read, SettingError for one without
+    a key.
+    """
+    file = key_file(settings)
+    try:
+        keys = read_keys(file)
+    except FileNotFoundError:
+        raise NotFound(f"no user key in {file}: no user was ever named here, or user_key is another file") from None
+    except PermissionError:
+        raise NotAllowed(f"cannot read the user key {file}: permission denied") from None
+    except OSError as error:
+        raise SettingError(f"cannot read the user key {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingError(f"the user key {file} cannot be used: {error}") from None
+    return tuple(dict.fromkeys(key.hash(user) for key in reversed(keys)))
+
+
+def hashes_of_session(settings: Settings, session: str) -> tuple[str, ...]:
+    """``clusterlog.session.hash`` of the session cookie's value under every key; as ``hashes``."""
+    return hashes(settings, session)
+
+
+class IdentityHash:
+    """Hashes identities; the key file is read, or made with mode 0600, at the first one.
+
+    It is looked at again when ``LOOK_S`` seconds of ``clock`` have passed and there is an identity to hash. Where it
+    cannot be read, a key of this process alone serves: that is warned of, ``trouble`` says why, and ``alone`` counts
+    the hashes made under it, by which nobody will find anybody.
+    """
+
+    def __init__(self, key_file: str | Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = Path(key_file)
-        self._key: bytes | None = None
-        self._known: dict[str, str] = {}
-        self.key_id = ""
+        self._clock = clock
+        self._current: _Current | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._due = 0.0
+        self.trouble = ""
+        self.alone = 0
 
     def __call__(self, identity: str) -> tuple[str, str]:
-        """(hash, key id) of an identity, both lower-case hex; the key id says which key, and nothing about it."""
-        key = self._key
-        if key is None:
-            key = self._load()
-            self.key_id = hashlib.sha256(b"clusterlog key id" + key).hexdigest()[:8]
-            self._key = key  # last, for another thread that looks now
-        found = self._known.get(identity)
+        """(hash, key id) of an identity, both lower-case hex. Never raises."""
+        current = self._current
+        if current is None or self._clock() >= self._due:
+            current = self._look()
+        if self.trouble:
+            self.alone += 1
+        found = current.known.get(identity)
         if found is None:
-            found = hmac.new(key, identity.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-            if len(self._known) >= _CACHE_SIZE:
-                self._known.clear()
-            self._known[identity] = found
-        return found, self.key_id
+            found = current.key.hash(identity)
+            if len(current.known) >= _CACHE_SIZE:
+                current.known.clear()
+            current.known[identity] = found
+        return found, current.id
 
-    def _load(self) -> bytes:
-        """Read the key; make one where there is none. Without either a key of this process alone serves."""
+    def _look(self) -> _Current:
+        """The key in force. A file that can no longer be read leaves the one that was read last."""
+        self._due = self._clock() + LOOK_S  # first, for another thread that looks now
+        current = self._current
         try:
-            return self._read()
+            status = os.stat(self._file)
+            seen: tuple[int, int, int] | None = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if current is not None and seen == self._seen:
+                return current
+        except OSError as error:
+            if raised_by_signal(error):
+                raise
+            seen = None
+            if current is not None and not self.trouble:
+                return current
+        try:
+            key = self._read_or_made()
+        except (OSError, ValueError) as error:
+            if raised_by_signal(error):
+                raise
+            return self._without(str(getattr(error, "strerror", None) or error))
+        self._seen, self.trouble = seen, ""
+        if current is None or current.key.secret != key.secret:
+            self._current = current = _Current(key)  # last, for the same reason
+        return current
+
+    def _read_or_made(self) -> Key:
+        try:
+            return read_keys(self._file)[-1]
         except FileNotFoundError:
-            return self._make()
-        except OSError:
-            return os.urandom(KEY_BYTES)
+            _make(self._file)
+            return read_keys(self._file)[-1]
 
-    def _read(self) -> bytes:
-        return self._file.read_bytes().strip() or os.urandom(KEY_BYTES)
-
-    def _make(self) -> bytes:
-        """Written beside and linked into place, so that of two processes or threads one key wins, and a whole one."""
-        key = os.urandom(KEY_BYTES).hex().encode()
-        beside = self._file.with_name(f".{self._file.name}.{os.urandom(8).hex()}")
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(key + b"\n")
+    def _without(self, why: str) -> _Current:
+        current = self._current
+        if current is None:
+            self.trouble = why
+            self._current = current = _Current(Key(_fresh()))
             try:
-                os.link(beside, self._file)
-            except FileExistsError:
-                return self._read()
-            finally:
-                os.unlink(beside)
-        except OSError:
-            return key
-        return key
+                warnings.warn(
+                    f"cannot use the user key {self._file}: {why}: hashes of users and sessions hold in this process"
+                    " only, and nobody is found by them",
+                    ClusterlogWarning,
+                    stacklevel=2,
+                )
+            except ClusterlogWarning:  # where warnings are errors: not in the host's log call
+                pass
+        return current
+
+
+class _Current:
+    """The key in force, and what it made of identities already."""
+
+    __slots__ = ("id", "key", "known")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.id = key.id
+        self.known: dict[str, str] = {}
+
+
+def _fresh() -> bytes:
+    return os.urandom(KEY_BYTES).hex().encode()
+
+
+def _make(file: Path) -> None:
+    """Written beside and linked into place, so that of two processes or threads one key wins, and a whole one."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = _beside(file, _fresh())
+    try:
+        os.link(beside, file)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(beside)
+
+
+def _beside(file: Path, content: bytes) -> Path:
+    beside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as new:
+        new.write(content + b"\n")
+        new.flush()
+        os.fsync(new.fileno())
+    return beside
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """While no other process or thread rotates a key here; what was done is on disk afterwards."""
+    import fcntl  # an application that only hashes starts where there is none
+
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _written(key: Key) -> bytes:
+    """A line; a key whose bytes are no text of one line is told as hex."""
+    secret = key.secret
+    if secret.startswith(_HEX) or not (secret.isascii() and secret.decode("ascii").isprintable()):
+        secret = _HEX + secret.hex().encode()
+    return (key.since or "-").encode() + b" " + secret
+
+
+def _parsed(line: bytes) -> Key:
+    since, _, secret = line.partition(b" ")
+    secret = secret.strip()
+    if not secret:
+        raise ValueError("a line of it is not a time and a key")
+    if secret.startswith(_HEX):
+        try:
+            secret = bytes.fromhex(secret[len(_HEX) :].decode("ascii"))
+        except ValueError:  # of which a failed decoding is one
+            raise ValueError("a line of it is not hex behind hex:") from None
+    return Key(secret, "" if since == b"-" else since.decode("utf-8", "replace"))
+
+
+def _instant(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
