@@ -22,10 +22,13 @@ from clusterlog.errors import NotAllowed, SettingError
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DURATIONS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SWITCHES = frozenset({"traceback"})
+_PATHS = frozenset({"home", "user_key"})
+"""Settings that are paths: in a file relative to the file's folder, else to the working directory."""
+_SWITCHES = frozenset({"traceback", "pager"})
 """Environment variables of ours that are no settings."""
 _LINKS = re.compile(r"service_(host|port(_\w+)?)|port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?")
 """What Kubernetes and Docker put into every container beside a service that is called clusterlog."""
+CONSOLES = ("auto", "on", "off")
 DURABILITIES = ("page-cache", "interval", "level", "strict")
 
 
@@ -92,6 +95,14 @@ def durability(value: Any) -> str:
     return str(value)
 
 
+def console(value: Any) -> str:
+    """When events are shown on the terminal as well."""
+    word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    if word not in CONSOLES:
+        raise ValueError(f"one of {', '.join(CONSOLES)}")
+    return str(word)
+
+
 def address(*schemes: str) -> Callable[[Any], str]:
     """A reader of URLs with one of ``schemes`` (empty text: the embedded engine in the home)."""
 
@@ -145,8 +156,11 @@ class Settings:
     linger: float = _setting(seconds, 60.0, "how long work left behind by a request carries its id")
     durability: str = _setting(durability, "interval", "when the spool is synced: " + ", ".join(DURABILITIES))
     disk_limit: int = _setting(size, 1 << 30, "bytes the spool may take")
-    user_key: str = _setting(text, "", "file with the key for user hashes; empty: HOME/user.key, made when needed")
+    user_key: str = _setting(text, "", "file with the keys for user hashes; empty: HOME/user.key, made when needed")
     debug: tuple[str, ...] = _setting(words, (), "loggers that start at DEBUG")
+    console: str = _setting(
+        console, "auto", "lines on a terminal in development: auto (what nobody else shows), on, off"
+    )
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -178,14 +192,14 @@ def load(
     otel = {each.metadata["otel"]: each.name for each in fields(Settings) if each.metadata.get("otel")}
     _take(given, {otel[name]: value for name, value in environ.items() if name in otel and value}, "OpenTelemetry")
     file, table = _file_upward(directory)
-    if file is not None and isinstance(table.get("home"), str) and table["home"]:
-        table = {**table, "home": str(file.parent / table["home"])}  # one home, wherever below it somebody stands
-    _take(given, table, str(file))
-    early = _early({**{k: v for k, (v, _) in given.items()}, **_environment(environ), **_present(arguments)})
+    if file is not None:
+        _take(given, _anchored(table, file.parent), str(file))
+    told, passed = _anchored(_environment(environ), directory), _anchored(_present(arguments), directory)
+    early = _early({**{k: v for k, (v, _) in given.items()}, **told, **passed})
     home, home_origin = _home(early, environ, directory, for_command)
-    _take(given, _toml(home / "clusterlog.toml", ()), str(home / "clusterlog.toml"))
-    _take(given, _environment(environ), "environment")
-    _take(given, _present(arguments), "argument")
+    _take(given, _anchored(_toml(home / "clusterlog.toml", ()), home), str(home / "clusterlog.toml"))
+    _take(given, told, "environment")
+    _take(given, passed, "argument")
     given["home"] = (str(home), given["home"][1] if given.get("home", ("",))[0] else home_origin)
     return _built(given)
 
@@ -216,6 +230,16 @@ def _take(into: dict[str, tuple[Any, str]], values: Mapping[str, Any], origin: s
             hint = f", did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
             raise SettingError(f"unknown setting {name!r} ({origin}){hint}")
         into[name] = (value, origin)
+
+
+def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """With paths relative to ``folder``: one file, wherever below it somebody stands, and wherever it is moved to."""
+    return {
+        name: os.path.abspath(folder / value)
+        if name in _PATHS and isinstance(value, str | os.PathLike) and str(value)
+        else value
+        for name, value in values.items()
+    }
 
 
 def _present(arguments: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from clusterlog.context.patching import Patch
+from clusterlog.encode.console.screen import shown_already
 from clusterlog.integrations.instrumentation import Instrumentation
 from clusterlog.record.slot import slot
 
@@ -115,7 +116,8 @@ class _Taken:
             road = slot.road
             if road is None or self.event is None:
                 return False
-            road.line(_LEVELS.get(method_name, 20), self._name(), *self._words())
+            with shown_already():  # by the application's own renderer
+                road.line(_LEVELS.get(method_name, 20), self._name(), *self._words())
         except Exception:
             return False
         return True
