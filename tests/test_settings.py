@@ -207,6 +207,20 @@ def test_a_relative_home_in_a_file_is_taken_from_the_files_place(put, tmp_path):
     assert put(directory=tmp_path / "below").home == put().home == str(tmp_path / "state")
 
 
+def test_a_relative_key_is_taken_from_the_place_of_its_file_and_else_from_the_working_directory(put, tmp_path):
+    home, below = tmp_path / "home", tmp_path / "project" / "below"
+    home.mkdir()
+    below.mkdir(parents=True)
+    env = {"CLUSTERLOG_HOME": str(home)}
+    (tmp_path / "project" / "clusterlog.toml").write_text('user_key = "project.key"')
+    assert put(env=env, directory=below).user_key == str(tmp_path / "project" / "project.key")
+    (home / "clusterlog.toml").write_text('user_key = "user.key"')
+    assert put(env=env, directory=below).user_key == str(home / "user.key")
+    env["CLUSTERLOG_USER_KEY"] = "mine.key"
+    assert put(env=env, directory=below).user_key == str(below / "mine.key")
+    assert put({"user_key": Path("argument.key")}, env=env, directory=below).user_key == str(below / "argument.key")
+
+
 def test_in_production_the_home_is_the_services_state_directory(put):
     env = {"CLUSTERLOG_ENVIRONMENT": "production", "STATE_DIRECTORY": "/var/lib/shop:/var/lib/other"}
     assert put(env=env).home == "/var/lib/shop"

@@ -27,6 +27,9 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a program so that it logs here, without touching its code."),
         "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),
     },
+    "Set up": {
+        "key": ("key", "List or change the keys under which users and sessions are hashed."),
+    },
 }
 """Family → command → (module of this room, what the command does). Help is told from here, so it imports no command."""
 

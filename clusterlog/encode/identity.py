@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_IMODE
 
-from clusterlog.errors import ClusterlogWarning, NotAllowed, NotFound, SettingError
+from clusterlog.errors import ClusterlogError, ClusterlogWarning, NotAllowed, NotFound, SettingError
 from clusterlog.record.failure import raised_by_signal
 from clusterlog.settings import Settings
 
@@ -54,15 +54,25 @@ def key_file(settings: Settings) -> Path:
 
 
 def read_keys(file: Path) -> tuple[Key, ...]:
-    """The keys of a file, the current one last; never empty. Raises OSError, and ValueError if it holds no key."""
-    content = file.read_bytes().strip()
+    """The keys of a file, the current one last; never empty.
+
+    Raises NotFound where there is no file, NotAllowed where it may not be read, SettingError where it holds no key.
+    """
+    try:
+        content = file.read_bytes().strip()
+    except FileNotFoundError:
+        raise NotFound(f"no user key in {file}: no user was named here yet, or user_key is another file") from None
+    except OSError as error:
+        raise _refusal("read", file, error) from None
     if content.startswith(SEVERAL):
         lines = [line.strip() for line in content.split(b"\n")]
-        found = tuple(_parsed(line) for line in lines if line and not line.startswith(b"#"))
+        found = tuple(
+            _parsed(file, number, line) for number, line in enumerate(lines, 1) if line[:1] not in (b"", b"#")
+        )
     else:
         found = (Key(content),) if content else ()
     if not found:
-        raise ValueError("it holds no key")
+        raise SettingError(f"the user key {file} is empty: remove it, and the next user makes one, or write a key")
     return found
 
 
@@ -70,48 +80,41 @@ def rotate(file: Path, now: float | None = None) -> tuple[Key, ...]:
     """Put a fresh key behind those of a file, where there is none yet the first; returns all, the current one last.
 
     ``now`` in seconds since the epoch. The file is replaced as a whole, with its owner and mode, and is on disk when
-    this returns; of two that rotate at once one waits for the other. Raises as ``read_keys``, but for a missing file.
+    this returns; of two that rotate at once one waits for the other. Raises NotAllowed and SettingError.
     """
     file = Path(os.path.realpath(file))  # a link stays one
-    with _alone_in(file.parent):
-        try:
-            before, made = read_keys(file), file.stat()
-        except FileNotFoundError:
-            _make(file)
-            return read_keys(file)
-        if not before[-1].since:
-            before = (*before[:-1], Key(before[-1].secret, _instant(made.st_mtime)))
-        keys = (*before, Key(_fresh(), _instant(time.time() if now is None else now)))
-        beside = _beside(file, b"\n".join((_EXPLAINED, *map(_written, keys))))
-        try:
-            os.chmod(beside, S_IMODE(made.st_mode))
-            if (made.st_uid, made.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(beside, made.st_uid, made.st_gid)
-            os.replace(beside, file)
-        except OSError:
-            os.unlink(beside)
-            raise
-    return keys
+    now = time.time() if now is None else now
+    try:
+        with _alone_in(file.parent):
+            try:
+                before = read_keys(file)
+            except NotFound:
+                _make(file)
+                return read_keys(file)
+            made = file.stat()
+            if not before[-1].since:
+                before = (*before[:-1], Key(before[-1].secret, _instant(made.st_mtime)))
+            keys = (*before, Key(_fresh(), _instant(now)))
+            beside = _beside(file, b"\n".join((_EXPLAINED, *map(_written, keys))))
+            try:
+                os.chmod(beside, S_IMODE(made.st_mode))
+                if (made.st_uid, made.st_gid) != (os.geteuid(), os.getegid()):
+                    os.chown(beside, made.st_uid, made.st_gid)
+                os.replace(beside, file)
+            except OSError:
+                os.unlink(beside)
+                raise
+            return keys
+    except OSError as error:
+        raise _refusal("write", file, error) from None
 
 
 def hashes(settings: Settings, user: str) -> tuple[str, ...]:
     """``user.hash`` of a user under every key the home knows, the current one first. Makes no key.
 
-    Raises NotFound where there is no key file, NotAllowed for one that may not be read, SettingError for one without
-    a key.
+    Raises NotFound where there is no key file, NotAllowed where it may not be read, SettingError where it holds no key.
     """
-    file = key_file(settings)
-    try:
-        keys = read_keys(file)
-    except FileNotFoundError:
-        raise NotFound(f"no user key in {file}: no user was ever named here, or user_key is another file") from None
-    except PermissionError:
-        raise NotAllowed(f"cannot read the user key {file}: permission denied") from None
-    except OSError as error:
-        raise SettingError(f"cannot read the user key {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise SettingError(f"the user key {file} cannot be used: {error}") from None
-    return tuple(dict.fromkeys(key.hash(user) for key in reversed(keys)))
+    return tuple(dict.fromkeys(key.hash(user) for key in reversed(read_keys(key_file(settings)))))
 
 
 def hashes_of_session(settings: Settings, session: str) -> tuple[str, ...]:
@@ -168,10 +171,10 @@ class IdentityHash:
                 return current
         try:
             key = self._read_or_made()
-        except (OSError, ValueError) as error:
-            if raised_by_signal(error):
-                raise
-            return self._without(str(getattr(error, "strerror", None) or error))
+        except ClusterlogError as error:
+            return self._without(str(error))
+        except OSError as error:
+            return self._without(str(_refusal("write", self._file, error)))
         self._seen, self.trouble = seen, ""
         if current is None or current.key.secret != key.secret:
             self._current = current = _Current(key)  # last, for the same reason
@@ -180,7 +183,7 @@ class IdentityHash:
     def _read_or_made(self) -> Key:
         try:
             return read_keys(self._file)[-1]
-        except FileNotFoundError:
+        except NotFound:
             _make(self._file)
             return read_keys(self._file)[-1]
 
@@ -191,8 +194,8 @@ class IdentityHash:
             self._current = current = _Current(Key(_fresh()))
             try:
                 warnings.warn(
-                    f"cannot use the user key {self._file}: {why}: hashes of users and sessions hold in this process"
-                    " only, and nobody is found by them",
+                    f"{why}: hashes of users and sessions are made under a key of this process alone, and nobody is"
+                    " found by them",
                     ClusterlogWarning,
                     stacklevel=2,
                 )
@@ -261,17 +264,25 @@ def _written(key: Key) -> bytes:
     return (key.since or "-").encode() + b" " + secret
 
 
-def _parsed(line: bytes) -> Key:
+def _parsed(file: Path, number: int, line: bytes) -> Key:
     since, _, secret = line.partition(b" ")
     secret = secret.strip()
-    if not secret:
-        raise ValueError("a line of it is not a time and a key")
     if secret.startswith(_HEX):
         try:
             secret = bytes.fromhex(secret[len(_HEX) :].decode("ascii"))
         except ValueError:  # of which a failed decoding is one
-            raise ValueError("a line of it is not hex behind hex:") from None
+            secret = b""
+    if not secret:
+        raise SettingError(f"the user key {file} has no key in line {number}: expected a time or -, a blank, and a key")
     return Key(secret, "" if since == b"-" else since.decode("utf-8", "replace"))
+
+
+def _refusal(what: str, file: Path, error: OSError) -> ClusterlogError:
+    """The error to raise in place of one of the system; what a signal handler raised is the host's, and passes."""
+    if raised_by_signal(error):
+        raise error
+    kind = NotAllowed if isinstance(error, PermissionError) else SettingError
+    return kind(f"cannot {what} the user key {file}: {(error.strerror or str(error)).lower()}")
 
 
 def _instant(seconds: float) -> str:

@@ -22,6 +22,22 @@ def test_what_is_written_into_a_home_is_read_from_it_whatever_it_is_called(tmp_p
     assert "bank" not in text
 
 
+def test_a_home_that_is_moved_takes_its_key_along(tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    _configure(load({"home": str(before)}), URLS)
+    _configure(load({"home": str(before)}), URLS)  # a second run reads what the first has written
+    before.rename(after)
+    assert load({"home": str(after)}).user_key == str(after / "user.key")
+
+
+def test_a_key_that_is_elsewhere_stays_there(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    _configure(load({"home": str(home), "user_key": str(tmp_path / "shared.key")}), URLS)
+    assert load({"home": str(home)}).user_key == str(tmp_path / "shared.key")
+
+
 def test_a_file_that_somebody_else_has_written_is_left_alone(tmp_path):
     mine = tmp_path / "clusterlog.toml"
     mine.write_text('level = "WARNING"\n')

@@ -152,7 +152,8 @@ def _configure(settings: Settings, urls: dict[str, str]) -> None:
     path = settings.home_path / "clusterlog.toml"
     if path.exists() and not path.read_text("utf-8", "replace").startswith(MARK):
         return
-    values = {"user_key": settings.user_key or str(settings.home_path / "user.key")}
+    key = settings.user_key or "user.key"
+    values = {"user_key": os.path.relpath(key, settings.home) if settings.home_path in Path(key).parents else key}
     values |= {name: getattr(settings, name) for name in ("store", "sink") if getattr(settings, name)}
     lines = [MARK, *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())]
     lines += ["", *(f"# {name} {url}" for name, url in urls.items() if name != "bank")]
