@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import click
 
+from clusterlog.cli import paint
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, load, seconds
 
@@ -45,6 +47,58 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 """``--json``: the answer as one document with its schema in it."""
+
+
+FORMATS = {
+    "human": "for people",
+    "plain": "for pipes: no colour, no lanes, nothing cut",
+    "json": "one document",
+    "ndjson": "one document a line",
+    "md": "Markdown",
+}
+_SHORT = ("json", "ndjson")
+
+
+def with_format(*formats: str) -> Callable[[Command], Command]:
+    """``--format`` with these of ``FORMATS``, and ``--json`` and ``--ndjson`` as short forms of the two.
+
+    The command is called with the format as ``output``. Without a choice that is ``human`` on a terminal and ``plain``
+    in a pipe.
+    """
+    shorts = [name for name in _SHORT if name in formats]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def called(**parameters: Any) -> Any:
+            chosen = parameters.pop("output")
+            for name in shorts:
+                if parameters.pop(f"as_{name}"):
+                    if chosen not in (None, name):
+                        raise click.UsageError(f"--{name} and --format {chosen} contradict each other")
+                    chosen = name
+            return command(output=chosen or ("human" if paint.terminal(sys.stdout) else "plain"), **parameters)
+
+        option: Command = called
+        for name in reversed(shorts):
+            option = click.option(f"--{name}", f"as_{name}", is_flag=True, help=f"Short for --format {name}.")(option)
+        told = ", ".join(f"{name} ({FORMATS[name]})" for name in formats)
+        told = f"{told}; without a choice human on a terminal, plain in a pipe."
+        return click.option("--format", "output", type=click.Choice(formats), metavar="FORMAT", help=told)(option)
+
+    return decorate
+
+
+def on_screen(command: Command) -> Command:
+    """``--color`` and ``--no-pager``: they hold for all the command paints and need no parameter of it."""
+
+    @functools.wraps(command)
+    def called(*, colour: paint.Colour, no_pager: bool, **parameters: Any) -> Any:
+        with paint.looks(colour, pager=not no_pager):
+            return command(**parameters)
+
+    option: Command = click.option("--no-pager", is_flag=True, help="Show long output directly, not in $PAGER.")(called)
+    when = click.Choice(("auto", "always", "never"))
+    return click.option("--color", "colour", type=when, default="auto", help="When to use colours.")(option)
 
 
 def _sentence(doc: str) -> str:

@@ -1,4 +1,4 @@
-"""How things look on a terminal: ink, tables, progress; the only module that knows rich, and plain text without it."""
+"""How things look on a terminal: ink, pages, tables, progress. It alone knows rich, and stands in for it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -17,23 +18,40 @@ from clusterlog.cli.line import columns, escaped_json, padded
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from clusterlog.cli.pager import Paged
+
 Advance = Callable[[int, int], None]
 """(done, total): how far something is."""
 
-_HUES = ("blue", "magenta", "cyan", "green", "bright_blue", "bright_magenta", "bright_cyan", "bright_green")
-INK: dict[str, dict[str, Any]] = {
-    "E": {"fg": "red", "bold": True},
-    "C": {"fg": "red", "bold": True},
-    "W": {"fg": "yellow"},
-    "D": {"dim": True},
-    "S": {"dim": True},
-    "id": {"fg": "cyan"},
-    "dim": {"dim": True},
-    "bad": {"fg": "red"},
-    "good": {"fg": "green"},
-    **{f"lane{number}": {"fg": hue} for number, hue in enumerate(_HUES)},
+Colour = Literal["auto", "always", "never"]
+
+_RED, _YELLOW, _GREEN, _CYAN, _BOLD_RED, _DIM = "31", "33", "32", "36", "1;31", "2"
+_HUES = ("34", "35", "32", "36", "94", "95")  # of lanes: none that means a level
+INK: dict[str, str] = {
+    "E": _BOLD_RED,
+    "C": _BOLD_RED,
+    "W": _YELLOW,
+    "D": _DIM,
+    "S": _DIM,
+    "id": _CYAN,
+    "dim": _DIM,
+    "bad": _RED,
+    "good": _GREEN,
+    **{f"lane{number}": _HUES[number % len(_HUES)] for number in range(8)},
 }
-"""Only the sixteen colours of the terminal's own theme."""
+"""Name of an ink → its parameters for SGR (ECMA-48, 8.3.117): only the sixteen colours of the terminal's own theme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What somebody chose for one command: colours, and whether long output may go through a pager."""
+
+    colour: Colour = "auto"
+    pager: bool = True
+
+
+_looks = Looks()
+_page: Paged | None = None
 
 PATIENCE_S = 1.0
 _REDRAW_S = 0.1
@@ -45,7 +63,12 @@ def terminal(stream: IO[Any]) -> bool:
 
 
 def coloured(stream: IO[Any]) -> bool:
-    """Whether to use ink: on a terminal, unless ``NO_COLOR`` or a dumb one; ``FORCE_COLOR`` always (no-color.org)."""
+    """Whether to use ink: as ``--color`` says; else on a terminal, unless ``NO_COLOR`` or a dumb one (no-color.org).
+
+    ``FORCE_COLOR`` asks for it everywhere.
+    """
+    if _looks.colour != "auto":
+        return _looks.colour == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -56,7 +79,54 @@ def coloured(stream: IO[Any]) -> bool:
 def inked(text: str, ink: str, stream: IO[Any] | None = None) -> str:
     """The text in the ink of that name, where colours are wanted."""
     style = INK.get(ink)
-    return click.style(text, **style) if style and coloured(stream or sys.stdout) else text
+    return f"\x1b[{style}m{text}\x1b[0m" if style and coloured(stream or sys.stdout) else text
+
+
+def show_rows(rows: Iterable[Iterable[tuple[str, str]]]) -> None:
+    """Data for people: rows of segments, each a text and the name of its ink, as lines of standard output."""
+    in_colour = coloured(sys.stdout)  # asked once: a picture has a hundred thousand segments
+    for row in rows:
+        if in_colour:
+            pieces = [f"\x1b[{INK[ink]}m{text}\x1b[0m" if ink in INK and text.strip() else text for text, ink in row]
+        else:
+            pieces = [text for text, _ in row]
+        show("".join(pieces).rstrip())
+
+
+@contextmanager
+def looks(colour: Colour = "auto", *, pager: bool = True) -> Iterator[None]:
+    """What somebody chose for one command, until it ends."""
+    global _looks
+    before, _looks = _looks, Looks(colour, pager)
+    try:
+        yield
+    finally:
+        _looks = before
+
+
+@contextmanager
+def paged() -> Iterator[None]:
+    """What is shown inside goes through the pager if it is longer than the screen; in a pipe nothing changes.
+
+    A reader who ends the pager early ends the block, too, without an error: what stands behind the block goes on.
+    """
+    global _page
+    from clusterlog.cli.pager import Paged, command_of
+
+    wanted = _page is None and _looks.pager and terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
+    command = command_of(os.environ) if wanted else ""
+    if not command:
+        yield
+        return
+    _page = page = Paged(command, shutil.get_terminal_size())
+    try:
+        yield
+    except BrokenPipeError:
+        if not page.left:
+            raise
+    finally:
+        _page = None
+        page.end()
 
 
 def width() -> int | None:
@@ -80,7 +150,10 @@ def say(text: str) -> None:
 
 def show(text: str) -> None:
     """Data for people: one line of standard output. In a pipe it is not flushed line by line, as click's echo is."""
-    sys.stdout.write(f"{text}\n")
+    if _page is not None:
+        _page.write(text)
+    else:
+        sys.stdout.write(f"{text}\n")
 
 
 def emit(document: bytes) -> None:

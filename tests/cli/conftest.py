@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -16,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 
 from clusterlog.cli import commands, paint
@@ -192,6 +197,94 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both streams are looked at by a person, without colours."""
     monkeypatch.setattr(paint, "terminal", lambda stream: True)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("CLUSTERLOG_PAGER", "")
+
+
+class Terminal:
+    """A command on a terminal of its own, seen as a person sees it."""
+
+    def __init__(self, command: list[str], columns: int, lines: int, cwd: Path, env: dict[str, str]) -> None:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (lines, columns))
+        self.screen = pyte.HistoryScreen(columns, lines, history=100_000)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread of ours holds a lock
+        )
+        os.close(theirs)
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines on the screen now."""
+        return [line.rstrip() for line in self.screen.display]
+
+    def _read(self, patience: float) -> bool:
+        """Take in what was written meanwhile; false when nothing comes any more."""
+        if not select.select([self._ours], [], [], patience)[0]:
+            return True
+        try:
+            written = os.read(self._ours, 1 << 16)
+        except OSError:  # how Linux tells that nobody holds the other side
+            return False
+        self.raw += written
+        self._stream.feed(written)
+        return bool(written)
+
+    def look(self) -> None:
+        """Take in what comes next."""
+        assert self._read(0.1), "ended:\n" + "\n".join(self.shown)
+
+    def see(self, text: str) -> None:
+        """Wait until the text stands somewhere on the screen."""
+        end = time.monotonic() + PATIENCE
+        while not any(text in line for line in self.shown):
+            assert time.monotonic() < end, f"waited for {text!r}:\n" + "\n".join(self.shown)
+            self.look()
+
+    def press(self, keys: str) -> None:
+        r"""What somebody types; ``\x03`` is Ctrl-C."""
+        os.write(self._ours, keys.encode())
+
+    def ended(self) -> int:
+        """Wait until it ends and everything is on the screen; its exit code."""
+        end = time.monotonic() + PATIENCE
+        while self._read(0.1):
+            assert time.monotonic() < end, "does not end:\n" + "\n".join(self.shown)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """Let go of the terminal; what still runs on it is hung up."""
+        os.close(self._ours)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def on_pty(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Run a command on a terminal of so many columns and lines."""
+    started: list[Terminal] = []
+
+    def begin(*arguments: object, columns: int = 100, lines: int = 24, **env: str) -> Terminal:
+        command = [sys.executable, "-m", "clusterlog", *map(str, arguments)]
+        given = environment(**{"TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": str(tmp_path), **env})
+        for name in ("COLUMNS", "LINES", "LESS", "PAGER", "CLUSTERLOG_PAGER"):
+            if name not in env:
+                given.pop(name, None)
+        started.append(Terminal(command, columns, lines, tmp_path, given))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.close()
 
 
 class Served:

@@ -75,6 +75,39 @@ def test_ink_is_for_terminals_that_want_it(monkeypatch, environ, tty, wanted):
     assert (paint.inked("x", "E", stream) != "x") is wanted
 
 
+@pytest.mark.parametrize(("choice", "wanted"), [("always", True), ("never", False), ("auto", True)])
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])
+def test_who_asks_for_colours_or_for_none_gets_that_whatever_the_environment_says(monkeypatch, choice, wanted, environ):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with paint.looks(choice):
+        assert paint.coloured(io.StringIO()) is (wanted if choice != "auto" else "FORCE_COLOR" in environ)
+    assert paint.coloured(io.StringIO()) is ("FORCE_COLOR" in environ)
+
+
+def test_only_the_sixteen_colours_of_the_terminal_s_own_theme_are_used():
+    """ECMA-48 8.3.117 and the bright ones of aixterm: no palette index and no RGB value."""
+    numbers = {int(number) for ink in paint.INK.values() for number in ink.split(";")}
+    assert numbers <= {1, 2, *range(30, 38), *range(90, 98)}
+
+
+def test_lanes_have_six_hues_none_of_which_means_a_level():
+    hues = [paint.INK[f"lane{number}"] for number in range(8)]
+    assert len(set(hues)) == 6
+    assert hues[6:] == hues[:2]
+    assert set(hues).isdisjoint({paint.INK[level].split(";")[-1] for level in "EW"})
+
+
+def test_rows_are_shown_in_their_inks_and_without_blanks_at_their_ends(capsys):
+    rows = [[("+0.1  ", ""), ("charge", "E"), ("   ", "dim")], [("plain", "")]]
+    paint.show_rows(rows)
+    with paint.looks("always"):
+        paint.show_rows(rows)
+    assert capsys.readouterr().out == "+0.1  charge\nplain\n" + "+0.1  \x1b[1;31mcharge\x1b[0m\nplain\n"
+
+
 def test_no_bar_is_drawn_where_nobody_looks(capsys, later):
     with paint.progress("shipping", "events") as advance:
         later(5)

@@ -7,7 +7,7 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.find.request import documents
 from clusterlog.cli.find.stored import opened
-from clusterlog.cli.options import as_json, with_settings
+from clusterlog.cli.options import as_json, on_screen, with_settings
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings
 
@@ -17,6 +17,7 @@ from clusterlog.settings import Settings
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
 @click.option("--width", type=click.IntRange(40, 1000), help="Columns to draw in; in a pipe nothing is cut.")
 @with_settings("home")
+@on_screen
 @as_json
 def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | None, as_json: bool) -> None:
     """Show one request: every event on every node in causal order, what failed first, where the time went.
@@ -35,5 +36,5 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
         return
     from clusterlog.cli.drawing import rows
 
-    for row in rows(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()):
-        paint.show("".join(paint.inked(text, role) for text, role in row).rstrip())
+    with paint.paged():
+        paint.show_rows(rows(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()))
