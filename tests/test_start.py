@@ -312,3 +312,22 @@ def test_where_there_can_be_no_spool_events_go_to_stderr_with_one_warning(home):
     assert len(warned) == 1
     assert told == ["said", "said so"]
     assert not home.path.exists()
+
+
+def test_a_user_key_that_cannot_be_read_is_an_event_at_warning_and_counted(home):
+    home.path.mkdir()
+    (home.path / "user.key").mkdir()
+    done = home.run(
+        """
+        import clusterlog
+        clusterlog.start("shop")
+        clusterlog.bind(user="alice")
+        clusterlog.get_logger("x").info("said")
+        print(clusterlog.dropped())
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "{'user_key_unreadable': 1}\n"), done.stderr
+    warned, said = [told for each in home.documents() for told in each if told["event"]["kind"] == "event"]
+    assert (warned["log"], said["message"]) == ({"level": "warning", "logger": "py.warnings"}, "said")
+    assert warned["message"].startswith(f"cannot read the user key {home.path}/user.key: is a directory: ")
+    assert said["user"]["hash"]
