@@ -1,7 +1,8 @@
 """One request as a whole: its events in causal order, the lanes they lie in, the pauses between them, and the header.
 
-Everything here follows from the documents alone. Times are those that were recorded; where the evidence of calls shows
-that a clock cannot be right, the lane says by how much at least, and nothing is bent to fit.
+Everything here follows from the documents alone. Where calls measure that a clock is off by more than the measurement's
+error, its times are shown corrected; where they only prove that it is wrong, the lane says by how much at least, and
+nothing is bent to fit. The documents stay as they were recorded.
 """
 
 from __future__ import annotations
@@ -13,31 +14,14 @@ from typing import Literal
 
 from clusterlog.errors import NotFound
 from clusterlog.search.instant import rfc3339
+from clusterlog.search.story.clocks import Clock, Clocks, measured
 from clusterlog.search.story.event import Document, Event, content, is_state, method_and_route, read, text
+from clusterlog.search.story.gaps import Gap, gaps
 from clusterlog.search.story.order import Hop, Order, Visit, ordered
 
-GAP_NS = 50_000_000
-"""A pause is told if it is longer than this and than a twentieth of the request."""
-GAP_SHARE = 20
-
-# A callee begins neither before its caller calls nor after the answer is there. What is beyond that by more than clocks
-# are read apart is a wrong clock.
-_SLACK_NS = 1_000_000
+__all__ = ["Clock", "Clocks", "Entry", "Gap", "Journey", "Lane", "Outcome", "journey"]
 
 Outcome = Literal["ok", "failed", "running"]
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """What is known of a process's clock against that of the root's process; positive is ahead.
-
-    ``offset_ns`` and ``error_ns`` are a measurement. ``at_least_ns`` is what calls prove without one: the clock is off
-    by this much or more.
-    """
-
-    offset_ns: int | None = None
-    error_ns: int | None = None
-    at_least_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +38,14 @@ class Lane:
 class Entry:
     """An event at its place. ``lane`` numbers the lanes, ``after`` are the ids of its direct causal predecessors.
 
-    ``certain``: that the event comes after the one before it follows from a cause, or from one clock that told both.
+    ``certain``: that the event comes after the one before it follows from a cause, from one clock that told both, or
+    from two that are measured well enough.
     """
 
     event: Event
     lane: int
     after: tuple[str, ...]
     certain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A pause without events before the entry of number ``place``; ``open`` are the events that end what was going on.
-
-    ``inside`` is false for a pause after the response, in work that outlived it.
-    """
-
-    place: int
-    length_ns: int
-    open: tuple[Event, ...]
-    inside: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +71,7 @@ class Journey:
     visits: tuple[Visit, ...]
     hops: tuple[Hop, ...]
     cycles: tuple[tuple[str, ...], ...]
+    clocks: Clocks
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -125,30 +98,35 @@ class Journey:
         except OverflowError:
             return ""
 
+    def time_ns(self, event: Event) -> int | None:
+        """When an event was logged, by its clock as it is shown: corrected, or as recorded."""
+        return self.clocks.time_ns(event)
+
     def offset_ns(self, event: Event) -> int | None:
-        """How long after the request's begin an event was logged, by the recorded times."""
-        if event.time_ns is None or self.started_ns is None:
-            return None
-        return event.time_ns - self.started_ns
+        """How long after the request's begin an event was logged, by the times as they are shown."""
+        time = self.time_ns(event)
+        return None if time is None or self.started_ns is None else time - self.started_ns
 
 
-def journey(documents: Iterable[Document]) -> Journey:
+def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journey:
     """Put one request together from its documents, in whatever order they come.
 
     ``documents`` are parsed events with one ``http.request.id``, or one ``trace.id``. State events are left out, and
-    several copies of an ``event.id`` are one event. Raises ``NotFound`` if nothing is left.
+    several copies of an ``event.id`` are one event. With ``raw_times`` no clock is corrected. Raises ``NotFound`` if
+    nothing is left.
     """
     events = _unique(documents)
     if not events:
         raise NotFound("no event belongs to this request")
     order = ordered(events)
     root = _root(order)
-    first = order.events[0]
-    clocks = _clocks(order.hops, (root or first).instance)
+    clocks = measured(order.hops, (root or order.events[0]).clock, raw_times=raw_times)
+    if any(clock.corrected for clock in clocks.of.values()):
+        order = order.by_time(clocks.shift_ns)
     lanes, lane_of = _lanes(order.events, clocks)
-    entries = _entries(order, lanes, lane_of)
-    started = _started(order.events, root)
-    duration = _duration(order.events, root, started)
+    entries = _entries(order, clocks, lane_of)
+    started = _started(order.events, root, clocks)
+    duration = _duration(order.events, root, started, clocks)
     return Journey(
         id=_id(order.events, root),
         trace_ids=tuple(dict.fromkeys(filter(None, (text(e.document, "trace.id") for e in order.events)))),
@@ -161,10 +139,11 @@ def journey(documents: Iterable[Document]) -> Journey:
         root=root,
         lanes=lanes,
         entries=entries,
-        gaps=_gaps(entries, lanes, root, started, duration),
+        gaps=gaps(order.events, clocks, root, started, duration),
         visits=order.visits,
         hops=order.hops,
         cycles=order.cycles,
+        clocks=clocks,
     )
 
 
@@ -215,77 +194,28 @@ def _route(root: Event) -> str:
     return method_and_route(root).removeprefix(text(root.document, "http.request.method")).strip()
 
 
-def _started(events: Sequence[Event], root: Event | None) -> int | None:
+def _started(events: Sequence[Event], root: Event | None, clocks: Clocks) -> int | None:
     """The begin of the root; without one, of the earliest event on the clock that told the first."""
-    if root is not None and root.duration_ns is not None:
+    if root is not None and root.duration_ns is not None and root.time_ns is not None:
         return root.started_ns
     reference = root or next((event for event in events if event.time_ns is not None), None)
     if reference is None:
         return None
-    times = [event.started_ns for event in events if event.clock == reference.clock and event.started_ns is not None]
-    return min(times, default=None)
+    near = (event for event in events if event.clock == reference.clock)
+    return min((begun for event in near if (begun := clocks.started_ns(event)) is not None), default=None)
 
 
-def _duration(events: Sequence[Event], root: Event | None, started: int | None) -> int | None:
+def _duration(events: Sequence[Event], root: Event | None, started: int | None, clocks: Clocks) -> int | None:
     if root is not None and root.duration_ns is not None:
         return root.duration_ns
     if started is None:
         return None
     reference = root or next(event for event in events if event.time_ns is not None)
     ends = [root] if root is not None else [event for event in events if event.clock == reference.clock]
-    return max((event.time_ns - started for event in ends if event.time_ns is not None), default=None)
+    return max((time - started for event in ends if (time := clocks.time_ns(event)) is not None), default=None)
 
 
-def _clocks(hops: Sequence[Hop], root: str) -> Mapping[str, Clock]:
-    """What calls prove about the clock of each process against the root's: bounds of its offset, added along calls."""
-    between: dict[tuple[str, str], tuple[float, float]] = {}
-    for hop in hops:
-        caller, callee = hop.caller.instance, hop.visit.instance
-        low, high = _bounds(hop)
-        known_low, known_high = between.get((caller, callee), (-_FAR, _FAR))
-        between[caller, callee] = max(low, known_low), min(high, known_high)
-        between[callee, caller] = -between[caller, callee][1], -between[caller, callee][0]
-    near: dict[str, list[str]] = {}
-    for caller, callee in between:
-        near.setdefault(caller, []).append(callee)
-    against_root = {root: (0.0, 0.0)}
-    reached = [root]
-    for instance in reached:  # grows while it is walked
-        for other in near.get(instance, ()):
-            if other not in against_root:
-                low, high = between[instance, other]
-                known = against_root[instance]
-                against_root[other] = known[0] + low, known[1] + high
-                reached.append(other)
-    return {instance: _clock(*bounds) for instance, bounds in against_root.items()}
-
-
-_FAR = float("inf")
-
-
-def _bounds(hop: Hop) -> tuple[float, float]:
-    """Between which offsets (ns against the caller's) the callee's clock must be for its visit to begin in the call."""
-    caller, visit = hop.caller, hop.visit
-    if caller.instance == visit.instance or caller.started_ns is None or caller.duration_ns is None:
-        return -_FAR, _FAR
-    begins = [event.time_ns for event in visit.events if event.time_ns is not None]
-    if visit.access is not None and visit.access.started_ns is not None:
-        begins.append(visit.access.started_ns)
-    if not begins or caller.time_ns is None:
-        return -_FAR, _FAR
-    began = min(begins)
-    return began - caller.time_ns if hop.answered else -_FAR, began - caller.started_ns
-
-
-def _clock(low: float, high: float) -> Clock:
-    if low > _SLACK_NS:
-        return Clock(at_least_ns=int(low))
-    if high < -_SLACK_NS:
-        return Clock(at_least_ns=int(high))
-    return Clock()
-
-
-def _lanes(events: Sequence[Event], clocks: Mapping[str, Clock]) -> tuple[tuple[Lane, ...], dict[str, int]]:
+def _lanes(events: Sequence[Event], clocks: Clocks) -> tuple[tuple[Lane, ...], dict[str, int]]:
     lanes: dict[tuple[str, str], Lane] = {}
     lane_of: dict[str, int] = {}
     places: dict[tuple[str, str], int] = {}
@@ -293,85 +223,16 @@ def _lanes(events: Sequence[Event], clocks: Mapping[str, Clock]) -> tuple[tuple[
         key = event.instance, "" if event.instance else event.node
         if key not in lanes:
             places[key] = len(lanes)
-            lanes[key] = Lane(event.node, event.service, event.instance, clocks.get(event.instance, Clock()))
+            lanes[key] = Lane(event.node, event.service, event.instance, clocks.clock(event))
         lane_of[event.id] = places[key]
     return tuple(lanes.values()), lane_of
 
 
-def _entries(order: Order, lanes: Sequence[Lane], lane_of: Mapping[str, int]) -> tuple[Entry, ...]:
+def _entries(order: Order, clocks: Clocks, lane_of: Mapping[str, int]) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for number, event in enumerate(order.events):
         after = order.after[event.id]
-        certain = number == 0 or _known_after(event, order.events[number - 1], after, lanes, lane_of)
+        before = order.events[number - 1]
+        certain = number == 0 or before.id in after or clocks.surely_before(before, event)
         entries.append(Entry(event, lane_of[event.id], after, certain))
     return tuple(entries)
-
-
-def _known_after(
-    event: Event, before: Event, after: Sequence[str], lanes: Sequence[Lane], lane_of: Mapping[str, int]
-) -> bool:
-    if before.id in after:
-        return True
-    if event.clock != before.clock or event.time_ns is None or before.time_ns is None:
-        return False
-    trusted = all(lanes[lane_of[one.id]].clock.at_least_ns is None for one in (event, before))
-    return trusted and before.time_ns < event.time_ns
-
-
-def _gaps(
-    entries: Sequence[Entry], lanes: Sequence[Lane], root: Event | None, started: int | None, duration: int | None
-) -> tuple[Gap, ...]:
-    if started is None or duration is None:
-        return ()
-    comparable = _Comparable(lanes)
-    last = next((n for n, entry in enumerate(entries) if entry.event is root), len(entries) - 1)
-    whole = max(duration, *(entry.event.time_ns - started for entry in entries if entry.event.time_ns is not None))
-    gaps = []
-    for number, latest, length in _silences(entries, started, comparable):
-        entry = entries[number]
-        inside = number <= last
-        if length > GAP_NS and length * GAP_SHARE > (duration if inside else whole):
-            around = [other.event for other in entries if comparable(entry, other)]
-            gaps.append(Gap(number, length, _open(around, latest, length), inside))
-    return tuple(gaps)
-
-
-class _Comparable:
-    """Whether the times of two entries can be compared: unless one of their clocks is known to be wrong."""
-
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self.wrong = {number for number, lane in enumerate(lanes) if lane.clock.at_least_ns is not None}
-
-    def __call__(self, one: Entry, other: Entry) -> bool:
-        return one.lane == other.lane or self.wrong.isdisjoint((one.lane, other.lane))
-
-
-def _silences(entries: Sequence[Entry], started: int, comparable: _Comparable) -> Iterable[tuple[int, int, int]]:
-    """Where two neighbours can be compared: the number of the later, the latest time before it, and the time between.
-
-    An event without a time may have happened at any moment between its neighbours, so nothing is said of those.
-    """
-    latest: int | None = started
-    before: Entry | None = None
-    for number, entry in enumerate(entries):
-        time = entry.event.time_ns
-        if not (comparable(before, entry) if before is not None else entry.lane not in comparable.wrong):
-            latest = None
-        if time is not None and latest is not None:
-            yield number, latest, time - latest
-            latest = max(latest, time)
-        else:
-            latest = time
-        before = entry
-
-
-def _open(events: Iterable[Event], begin: int, length: int) -> tuple[Event, ...]:
-    """The events that end what went on for at least half of a pause: calls and steps before requests, short first."""
-    found = []
-    for event in events:
-        if event.kind == "line" or event.time_ns is None or event.duration_ns is None:
-            continue
-        overlap = min(event.time_ns, begin + length) - max(event.time_ns - event.duration_ns, begin)
-        if overlap * 2 >= length:
-            found.append((event.kind == "access", event.duration_ns, event.id, event))
-    return tuple(event for *_, event in sorted(found, key=lambda item: item[:3]))

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from clusterlog.search.story.event import Event
@@ -78,6 +78,15 @@ class Order:
     visits: tuple[Visit, ...]
     hops: tuple[Hop, ...]
     cycles: tuple[tuple[str, ...], ...]
+
+    def by_time(self, shift_ns: Callable[[Event], int]) -> Order:
+        """The same causes, but what they leave open ordered by times of which ``shift_ns`` is taken off."""
+        arranged = sorted(self.events, key=_arrangement)
+        number = {event.id: place for place, event in enumerate(arranged)}
+        before = [[number[earlier] for earlier in self.after[event.id]] for event in arranged]
+        sequence = _sorted(arranged, before, shift_ns)
+        assert sequence is not None, "what could be sorted once can be sorted by other times"
+        return replace(self, events=tuple(arranged[place] for place in sequence))
 
 
 def ordered(events: Iterable[Event]) -> Order:
@@ -257,35 +266,7 @@ class _Graph:
 
     def sorted(self) -> list[int] | None:
         """Numbers in causal order, what is left open by recorded time; ``None`` if there are cycles."""
-        waiting = [len(before) for before in self.before]
-        followers = self._followers()
-        ranks = self._ranks()
-        ready = [(ranks[number], number) for number, count in enumerate(waiting) if not count]
-        heapq.heapify(ready)
-        result = []
-        while ready:
-            _, number = heapq.heappop(ready)
-            result.append(number)
-            for follower in followers[number]:
-                waiting[follower] -= 1
-                if not waiting[follower]:
-                    heapq.heappush(ready, (ranks[follower], follower))
-        return result if len(result) == len(self.events) else None
-
-    def _followers(self) -> list[list[int]]:
-        followers: list[list[int]] = [[] for _ in self.events]
-        for later, before in enumerate(self.before):
-            for earlier in before:
-                followers[earlier].append(later)
-        return followers
-
-    def _ranks(self) -> list[tuple[int, str]]:
-        """Recorded time, without one that of the event before in the process, and the node's name."""
-        times: list[int] = []
-        for number, event in enumerate(self.events):
-            inherited = times[-1] if number and self.events[number - 1].instance == event.instance else _NEVER
-            times.append(inherited if event.time_ns is None else event.time_ns)
-        return [(time, event.node) for time, event in zip(times, self.events, strict=True)]
+        return _sorted(self.events, self.before)
 
     def break_cycles(self) -> list[tuple[str, ...]]:
         """Take edges out of cycles until none is left; gives the events of those that returns do not explain."""
@@ -301,7 +282,7 @@ class _Graph:
 
     def _tangled(self) -> list[set[int]]:
         """The events on cycles and between them, grouped by what hangs together."""
-        followers = self._followers()
+        followers = _followers(self.before)
         core = _peeled(followers, _peeled(self.before, set(range(len(self.events)))))
         groups = []
         while core:
@@ -363,6 +344,43 @@ class _Begins:
             latest = latest if time is None else max(latest, time)
             times.append(latest)
         return times
+
+
+def _sorted(
+    events: Sequence[Event], before: Sequence[Sequence[int]], shift_ns: Callable[[Event], int] | None = None
+) -> list[int] | None:
+    waiting = [len(earlier) for earlier in before]
+    followers = _followers(before)
+    ranks = _ranks(events, shift_ns)
+    ready = [(ranks[number], number) for number, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    result = []
+    while ready:
+        _, number = heapq.heappop(ready)
+        result.append(number)
+        for follower in followers[number]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (ranks[follower], follower))
+    return result if len(result) == len(events) else None
+
+
+def _followers(before: Sequence[Sequence[int]]) -> list[list[int]]:
+    followers: list[list[int]] = [[] for _ in before]
+    for later, found in enumerate(before):
+        for earlier in found:
+            followers[earlier].append(later)
+    return followers
+
+
+def _ranks(events: Sequence[Event], shift_ns: Callable[[Event], int] | None) -> list[tuple[int, str]]:
+    """The time, without one that of the event before in the process, and the node's name."""
+    times: list[int] = []
+    for number, event in enumerate(events):
+        inherited = times[-1] if number and events[number - 1].instance == event.instance else _NEVER
+        shown = event.time_ns if event.time_ns is None or shift_ns is None else event.time_ns - shift_ns(event)
+        times.append(inherited if shown is None else shown)
+    return [(time, event.node) for time, event in zip(times, events, strict=True)]
 
 
 def _peeled(before: Sequence[Sequence[int]], among: set[int]) -> set[int]:

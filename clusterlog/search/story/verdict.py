@@ -13,7 +13,7 @@ from typing import Literal
 from clusterlog.context.peers import PropagateTo, parse_propagate_to
 from clusterlog.search.instant import spoken
 from clusterlog.search.story.event import Event, method_and_route, name, request_line, target, text
-from clusterlog.search.story.journey import Gap, Journey
+from clusterlog.search.story.journey import Gap, Journey, Lane
 
 MOST = 30
 """Per cent of the duration from which on a call or a pause is said to be where the time went."""
@@ -66,12 +66,7 @@ def _precedes_all(journey: Journey, first: Event, events: Iterable[Event]) -> bo
     for entry in journey.entries:
         if not later.isdisjoint(entry.after):
             later.add(entry.event.id)
-    wrong = {lane.instance for lane in journey.lanes if lane.clock.at_least_ns is not None}
-    for event in events:
-        if event.is_error and event.id not in later:
-            if event.clock != first.clock or not wrong.isdisjoint((event.instance, first.instance)):
-                return False
-    return True
+    return all(event.id in later or journey.clocks.surely_before(first, event) for event in events if event.is_error)
 
 
 def _what_went_wrong(event: Event) -> str:
@@ -178,16 +173,27 @@ def _contradictions(journey: Journey) -> list[Sentence]:
         said = f"{len(cycle)} events name each other as their cause: their order is by recorded time alone"
         sentences.append(_sentence("data", said, *(event_of[found] for found in cycle)))
     for number, lane in enumerate(journey.lanes):
-        off = lane.clock.at_least_ns
-        if off is not None:
-            direction = "ahead" if off > 0 else "behind"
-            said = f"clock of {lane.node} inconsistent: {direction} by at least {spoken(abs(off))}, shown as recorded"
+        if (said := _wrong_clock(lane)) is not None:
             sentences.append(_sentence("data", said, *(e.event for e in journey.entries if e.lane == number)))
     untimed = [entry.event for entry in journey.entries if entry.event.time_ns is None]
     if untimed:
         count = "1 event" if len(untimed) == 1 else f"{len(untimed)} events"
         sentences.append(_sentence("data", f"{count} without a time, placed by sequence", *untimed))
     return sentences
+
+
+def _wrong_clock(lane: Lane) -> str | None:
+    """What is wrong with a lane's clock that is shown as recorded."""
+    clock = lane.clock
+    if clock.stepped_ns is not None:
+        by = spoken(clock.stepped_ns)
+        return f"clock of {lane.node} was set during the request: its calls contradict each other by {by}"
+    off = clock.at_least_ns if clock.at_least_ns is not None else clock.offset_ns if clock.wrong else None
+    if off is None:
+        return None
+    direction, least = "ahead" if off > 0 else "behind", "" if clock.at_least_ns is None else "at least "
+    error = "" if clock.error_ns is None else f" ±{spoken(clock.error_ns)}"
+    return f"clock of {lane.node} inconsistent: {direction} by {least}{spoken(abs(off))}{error}, shown as recorded"
 
 
 def _sentence(kind: Kind, said: str, *events: Event) -> Sentence:
@@ -214,7 +220,7 @@ def _at(journey: Journey, event: Event) -> str:
     offset = journey.offset_ns(event)
     if offset is None:
         return "an unknown time"
-    wrong = any(lane.instance == event.instance and lane.clock.at_least_ns is not None for lane in journey.lanes)
+    wrong = journey.clocks.clock(event).wrong
     return f"{offset / 1e9:+.3f} s" + (" of its own clock" if wrong else "")
 
 

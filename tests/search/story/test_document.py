@@ -31,7 +31,13 @@ def test_a_request_is_told_to_machines_as_clusterlog_trace_1(checkout: Any) -> N
         "node": "shop-1",
         "service": "shop",
         "instance": f"{1:032x}",
-        "clock": {"offset_ns": None, "error_ns": None, "at_least_ns": None},
+        "clock": {
+            "offset_ns": None,
+            "error_ns": None,
+            "at_least_ns": None,
+            "corrected": False,
+            "stepped_ns": None,
+        },
     }
     ids = [event["event"]["id"] for event in told["events"]]
     assert ids == [place["id"] for place in told["order"]]
@@ -49,7 +55,13 @@ def test_the_documents_are_told_untouched(checkout: Any) -> None:
 def test_what_is_told_is_json(checkout: Any) -> None:
     told = document(journey(checkout(skews=(0, 5000, -5000)).documents))
     assert json.loads(json.dumps(told)) == told
-    assert told["lanes"][1]["clock"]["at_least_ns"] == 3_173_000_000
+    assert told["lanes"][1]["clock"] == {
+        "offset_ns": 4_800_000_000,
+        "error_ns": 207_000_000,
+        "at_least_ns": None,
+        "corrected": True,
+        "stepped_ns": None,
+    }
 
 
 def test_what_a_running_request_does_not_know_yet_is_null(story: Any) -> None:

@@ -31,9 +31,13 @@ def test_a_failure_is_its_first_error_in_causal_order_and_the_answer_it_led_to(c
 
 
 def test_the_first_error_is_the_causally_first_even_where_clocks_say_otherwise(checkout: Any) -> None:
-    (text,) = said(checkout(skews=(0, 0, 60_000)), "failure")
-    assert text.startswith("POST https://bank.example/charge from payments-1 failed: ConnectTimeout: bank.example:443 ")
-    assert "at +61.421 s of its own clock (first error); 502 from shop-1 at +1.836 s" in text
+    for raw_times, at in ((False, "+1.421 s (first error)"), (True, "+61.421 s of its own clock (first error)")):
+        found = journey(checkout(skews=(0, 0, 60_000)).documents, raw_times=raw_times)
+        (text,) = (sentence.text for sentence in verdict(found) if sentence.kind == "failure")
+        assert text == (
+            "POST https://bank.example/charge from payments-1 failed: ConnectTimeout: bank.example:443 at "
+            f"{at}; 502 from shop-1 at +1.836 s"
+        )
 
 
 def test_a_logged_error_is_named_by_its_logger_node_type_and_message(story: Any) -> None:
@@ -165,9 +169,28 @@ def test_a_callee_that_has_told_nothing_but_its_end_is_not_called_silent(story: 
     ]
 
 
-def test_a_clock_that_cannot_be_right_is_said(checkout: Any) -> None:
-    assert said(checkout(skews=(0, 5000, 0)), "data") == [
-        "clock of orders-2 inconsistent: ahead by at least 3.17 s, shown as recorded"
+def test_a_clock_that_is_wrong_and_shown_as_recorded_is_said(story: Any, checkout: Any) -> None:
+    late = checkout(skews=(0, 5000, 0))
+    assert said(late, "data") == []
+    assert [each.text for each in verdict(journey(late.documents, raw_times=True)) if each.kind == "data"] == [
+        "clock of orders-2 inconsistent: ahead by 4.80 s ±207 ms, shown as recorded"
+    ]
+    shop, orders = story.process("shop-1"), story.process("orders-1", skew_ms=-5000)
+    shop.call(10, 8, "GET http://orders/b", None, span="c1", parent="s1", error={"type": "ReadTimeout"})
+    shop.access(11, 11, "GET /a", 502, span="s1")
+    orders.access(30, 27, "GET /b", 200, span="s2", parent="c1")
+    assert said(story, "data") == ["clock of orders-1 inconsistent: behind by at least 5.00 s, shown as recorded"]
+
+
+def test_a_clock_that_was_set_during_the_request_is_said(story: Any) -> None:
+    shop, orders = story.process("shop-1"), story.process("orders-1")
+    for number, skew in enumerate((0, -60_000)):
+        at, orders.skew_ms = number * 10, skew
+        orders.access(at + 4, 2, "GET /b", 200, span=f"s2{number}", parent=f"c{number}")
+        shop.call(at + 5, 4, "GET http://orders/b", 200, span=f"c{number}", parent="s1")
+    shop.access(30, 30, "GET /a", 200, span="s1")
+    assert said(story, "data") == [
+        "clock of orders-1 was set during the request: its calls contradict each other by 1 min 00 s"
     ]
 
 
