@@ -61,6 +61,19 @@ class Found:
     body: bytes
 
 
+Ranges = tuple[tuple[int, int], ...]
+"""Whole numbers as sorted, disjoint, inclusive ranges that do not touch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Which sequence numbers of one instance are stored, and which of them in more than one copy."""
+
+    instance: str
+    stored: Ranges
+    twice: Ranges = ()
+
+
 class Store(Protocol):
     """Answers queries. Readers of equal ``event.id`` see one event."""
 

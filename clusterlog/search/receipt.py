@@ -1,0 +1,363 @@
+"""What is known to be complete of one request: a receipt for each process it was in.
+
+"Nothing was logged" and "nothing was delivered" are different statements. What tells them apart are the numbers each
+process gives its events without gaps, and the state events: a drop event names the numbers that were never written, a
+dead-letter event the one a store refused, a heartbeat how far a process was and how much of it waited, a close or
+crash-close event where it ended. Nothing is called lost without such a proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clusterlog.search.instant import instant, rfc3339
+from clusterlog.search.story.event import Document, Event, part, text, whole
+from clusterlog.search.story.journey import Journey, Lane
+from clusterlog.search.story.verdict import Sentence
+from clusterlog.store.base import Ranges, Sequences, Store
+from clusterlog.store.document import parse
+from clusterlog.store.query import And, Match, Node, Not, Or, Query
+
+State = Literal["complete", "pending", "lost", "silent", "unknown"]
+
+SILENT_NS = 180 * 1_000_000_000
+"""Three intervals of the shippers' heartbeats: who has not been heard of for so long is silent."""
+
+_DROPS_LOOKED_AT = 2000
+_HEARTBEATS_OF_A_LANE = 4
+_NAMED_LANES = 8
+_LONGEST_REASON = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Numbers of one process that never reached the store as events, and the state event that says so.
+
+    ``during``: they lie between numbers of this request; where they only may be of it, that is false. ``kept``: a store
+    refused the event, and it lies in ``dead/``.
+    """
+
+    first_seq: int
+    last_seq: int
+    count: int
+    reason: str
+    event_id: str
+    during: bool = True
+    kept: bool = False
+
+    @property
+    def text(self) -> str:
+        """``2 events dropped at source (disk full, numbers 8841-8842)``."""
+        events = "1 event" if self.count == 1 else f"{self.count:,} events"
+        fate = "refused by the store and kept aside" if self.kept else "dropped at source"
+        doubt = "" if self.during else ", perhaps of this request"
+        return f"{events} {fate} ({self.reason}, {_numbers(((self.first_seq, self.last_seq),))}){doubt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is known of one lane of a request. ``events`` are the ids of the state events it stands on.
+
+    ``complete``: every number that may be of this request is stored. ``pending``: some still wait in a spool.
+    ``lost``: some are proven never to have been stored, see ``losses``. ``silent``: it has not ended and is not heard
+    of any more. ``unknown``: nothing of that can be said.
+    """
+
+    lane: int
+    state: State
+    losses: tuple[Loss, ...]
+    text: str
+    events: tuple[str, ...] = ()
+
+
+def ask(store: Store, journey: Journey, now_ns: int | None = None) -> tuple[Receipt, ...]:
+    """The receipts of a request by what a store knows; arguments as for ``receipts``."""
+    states = [parse(each.body) for question in questions(journey) for each in store.find(question)]
+    return receipts(journey, states, now_ns=now_ns)
+
+
+def questions(journey: Journey) -> tuple[Query, ...]:
+    """Which state events tell of a request's processes: three queries, however many processes there are.
+
+    What a process lost and how it ended is told after it happened; of heartbeats the last before and the last of all
+    are enough.
+    """
+    instances = [lane.instance for lane in journey.lanes if lane.instance]
+    if not instances:
+        return ()
+    about = Or(tuple(Match("clusterlog.state.instance", instance) for instance in instances))
+    state, heartbeat = Match("event.kind", "state"), Match("event.action", "heartbeat")
+    begin = _begin(journey, [entry.event for entry in journey.entries])
+    beats: Node = And((state, about, heartbeat))
+    enough = _HEARTBEATS_OF_A_LANE * len(instances)
+    return (
+        Query(And((state, about, Not(heartbeat))), since=begin, order="oldest", limit=_DROPS_LOOKED_AT),
+        Query(beats, until=begin, order="newest", limit=enough),
+        Query(beats, since=begin, order="newest", limit=enough),
+    )
+
+
+def receipts(
+    journey: Journey,
+    states: Iterable[Document],
+    sequences: Iterable[Sequences] = (),
+    *,
+    now_ns: int | None = None,
+) -> tuple[Receipt, ...]:
+    """One receipt for each lane, in their order.
+
+    ``states`` are state events in any order; those of other processes are left aside. ``sequences`` says what is
+    stored of the lanes' processes; for one it does not name, heartbeats and ends must do. ``now_ns`` tells who is
+    silent; without it, that is the latest time in all these documents.
+    """
+    told: dict[str, _Told] = {}
+    latest = [entry.event.time_ns for entry in journey.entries if entry.event.time_ns is not None]
+    for document in states:
+        state = _State.read(document)
+        if state.time_ns is not None:
+            latest.append(state.time_ns)
+        told.setdefault(state.instance, _Told()).states.append(state)
+    stored = {each.instance: each.stored for each in sequences}
+    now = max(latest, default=0) if now_ns is None else now_ns
+    events: list[list[Event]] = [[] for _ in journey.lanes]
+    for entry in journey.entries:
+        events[entry.lane].append(entry.event)
+    return tuple(
+        _Lane(journey, n, events[n], told.get(lane.instance, _Told()), stored.get(lane.instance), now).receipt()
+        for n, lane in enumerate(journey.lanes)
+    )
+
+
+def sentences(journey: Journey, receipts: Iterable[Receipt]) -> tuple[Sentence, ...]:
+    """The receipts as lines of a verdict: trouble first, one line a lane; what is complete in one line."""
+    receipts = tuple(receipts)
+    found = [
+        Sentence("data", receipt.text, receipt.events)
+        for state in ("lost", "pending", "silent", "unknown")
+        for receipt in receipts
+        if receipt.state == state
+    ]
+    complete = [receipt for receipt in receipts if receipt.state == "complete"]
+    if complete:
+        names = [_name(journey.lanes, receipt.lane) for receipt in complete]
+        plain = [name for name, receipt in zip(names, complete, strict=True) if receipt.text == f"{name} complete"]
+        said = [f"{_listed(plain)} complete"] if plain else []
+        said += [receipt.text for name, receipt in zip(names, complete, strict=True) if name not in plain]
+        events = dict.fromkeys(event for receipt in complete for event in receipt.events)
+        found.append(Sentence("data", "; ".join(said), tuple(events)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The facts of one state event about ``instance``; ``own`` is its number where the instance said it itself."""
+
+    id: str
+    action: str
+    instance: str
+    own: int | None
+    time_ns: int | None
+    first: int | None
+    last: int | None
+    reason: str
+    backlog: int
+    torn: int
+
+    @classmethod
+    def read(cls, document: Document) -> _State:
+        facts = part(document, "clusterlog.state")
+        speaker = text(document, "process.entity_id")
+        instance = text(facts, "instance") or speaker
+        return cls(
+            id=text(document, "event.id"),
+            action=text(document, "event.action"),
+            instance=instance,
+            own=whole(document, "event.sequence") if speaker == instance else None,
+            time_ns=instant(part(document, "@timestamp")),
+            first=whole(facts, "first_seq"),
+            last=whole(facts, "last_seq"),
+            reason=_short(text(facts, "reason").replace("_", " ")) or "no reason told",
+            backlog=whole(facts, "backlog_events") or 0,
+            torn=whole(facts, "torn_bytes") or 0,
+        )
+
+    @property
+    def reached(self) -> int:
+        """The greatest number known to have been given when it was said."""
+        return max(self.own or 0, self.last or 0)
+
+
+@dataclass(slots=True)
+class _Told:
+    """All state events about one process."""
+
+    states: list[_State] = field(default_factory=list)
+
+    def heartbeat(self) -> _State | None:
+        """The last one."""
+        beats = [state for state in self.states if state.action == "heartbeat"]
+        return max(beats, key=lambda state: (state.time_ns or 0, state.reached), default=None)
+
+    def end(self) -> _State | None:
+        """How it ended; a process that said good-bye itself has not crashed."""
+        ends = [state for state in self.states if state.action in ("close", "crash-close")]
+        return min(ends, key=lambda state: (state.action, state.id), default=None)
+
+    def losses(self) -> Iterator[_State]:
+        """Each once, in order; a drop event that was sent by two shippers comes twice."""
+        lost = [state for state in self.states if state.action in ("drop", "dead-letter") and state.first]
+        seen: set[tuple[str, int | None, int | None]] = set()
+        for state in sorted(lost, key=lambda state: (state.first or 0, state.id)):
+            key = state.action, state.first, state.last
+            if key not in seen:
+                seen.add(key)
+                yield state
+
+
+class _Lane:
+    """One lane of a request, and which numbers of its process may be the request's."""
+
+    def __init__(
+        self, journey: Journey, number: int, events: Sequence[Event], told: _Told, stored: Ranges | None, now: int
+    ) -> None:
+        self._number = number
+        self._name = _name(journey.lanes, number)
+        self._told = told
+        self._stored = stored
+        self._now = now
+        numbers = [event.sequence for event in events if event.sequence is not None]
+        self._instance = journey.lanes[number].instance if numbers else ""
+        self._first, self._last = min(numbers, default=0), max(numbers, default=0)
+        visits = [visit for visit in journey.visits if visit.instance == self._instance]
+        ended = any(visit.access is not None for visit in visits)
+        self._is_over = ended and all(visit.access is not None for visit in visits if visit.span)
+        self._seen_ns = max((event.time_ns for event in events if event.time_ns is not None), default=None)
+        begin = _begin(journey, events)
+        before = [
+            state.reached
+            for state in told.states
+            if begin is not None and state.time_ns is not None and state.time_ns < begin
+        ]
+        self._low = min(self._first, max(before, default=0) + 1)
+
+    def receipt(self) -> Receipt:
+        if not self._instance:
+            return self._say("unknown", "has no sequence numbers: nothing can be proven")
+        losses = self._losses()
+        if losses:
+            said = "; ".join(loss.text for loss in losses[:3])
+            more = f"; {len(losses) - 3} more losses" if len(losses) > 3 else ""
+            ids = tuple(loss.event_id for loss in losses)
+            return Receipt(self._number, "lost", losses, f"{self._name}: {said}{more}", ids)
+        beat, end = self._told.heartbeat(), self._told.end()
+        missing = self._missing(beat, end)
+        if missing is None or missing:
+            return self._say(*self._lacking(missing, beat), beat)
+        if self._is_over:
+            return self._say("complete", "", end or beat)
+        return self._unfinished(beat, end)
+
+    def _say(self, state: State, what: str, stands_on: _State | None = None) -> Receipt:
+        said = f"{self._name}: {what}" if state != "complete" else f"{self._name} complete{what}"
+        return Receipt(self._number, state, (), said, (stands_on.id,) if stands_on is not None else ())
+
+    def _losses(self) -> tuple[Loss, ...]:
+        """What may have been of this request: lost after it had begun here, and before it was over."""
+        found = []
+        for state in self._told.losses():
+            first, last = state.first or 0, state.last or state.first or 0
+            if last < self._low or (self._is_over and first > self._last):
+                continue
+            during = self._first < first and last < self._last
+            kept = state.action == "dead-letter"
+            found.append(Loss(first, last, last - first + 1, state.reason, state.id, during, kept))
+        return tuple(found)
+
+    def _missing(self, beat: _State | None, end: _State | None) -> Ranges | None:
+        """The numbers that may be of this request and are not stored; ``None`` where that is not known."""
+        reached = max(state.reached for state in (beat, end) if state is not None) if beat or end else 0
+        until = self._last if self._is_over else max(self._last, reached)
+        if self._stored is not None:
+            return gaps(self._stored, self._low, until)
+        if end is not None or (beat is not None and beat.reached >= until and not beat.backlog):
+            return ()
+        return None
+
+    def _lacking(self, missing: Ranges | None, beat: _State | None) -> tuple[State, str]:
+        if beat is not None and beat.backlog:
+            waits = "1 event waits" if beat.backlog == 1 else f"{beat.backlog:,} events wait"
+            return "pending", f"{waits} in its spool{_at(beat)}, perhaps of this request"
+        if missing:
+            return "unknown", f"not stored, and nothing tells why: {_numbers(missing)}, perhaps of this request"
+        return "unknown", "nothing tells whether all of it is stored"
+
+    def _unfinished(self, beat: _State | None, end: _State | None) -> Receipt:
+        """All that is known of is stored, but the request's stay here has no end."""
+        if end is not None:
+            how = "it ended" if end.action == "close" else "it was killed"
+            torn = f" over a record of {end.torn} bytes" if end.torn else ""
+            return self._say("complete", f" up to number {end.reached}, where {how}{torn}", end)
+        heard = max(filter(None, (self._seen_ns, beat.time_ns if beat else None)), default=None)
+        if heard is not None and self._now - heard > SILENT_NS:
+            return self._say("silent", f"silent since {_clock(heard)}: neither an end nor a sign of life", beat)
+        if beat is not None and beat.reached >= self._last:
+            return self._say("complete", f" up to number {beat.reached}{_at(beat)}, and still running", beat)
+        return self._say("unknown", "still running: nothing tells whether more is on its way", beat)
+
+
+def gaps(stored: Ranges, first: int, last: int) -> Ranges:
+    """The numbers from ``first`` to ``last`` that are not in ``stored``."""
+    found = []
+    for low, high in stored:
+        if low > last:
+            break
+        if low > first:
+            found.append((first, low - 1))
+        first = max(first, high + 1)
+    if first <= last:
+        found.append((first, last))
+    return tuple(found)
+
+
+def _begin(journey: Journey, events: Iterable[Event]) -> int | None:
+    """When the request can have begun at the earliest where these events were told, as far as times tell."""
+    times = (*(event.started_ns for event in events), journey.started_ns)
+    return min((time for time in times if time is not None), default=None)
+
+
+def _name(lanes: Sequence[Lane], number: int) -> str:
+    """The node; where several processes of it took part, with the end of the instance."""
+    lane = lanes[number]
+    alone = sum(other.node == lane.node for other in lanes) == 1
+    return _short(lane.node) if alone else f"{_short(lane.node)} ..{_short(lane.instance)[-6:]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_LANES
+    return ", ".join(names[:_NAMED_LANES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _numbers(ranges: Ranges) -> str:
+    """``number 8841``, ``numbers 8841-8842, 9000``."""
+    told = [f"{first}" if first == last else f"{first}-{last}" for first, last in ranges[:3]]
+    more = f" and {len(ranges) - 3} more ranges" if len(ranges) > 3 else ""
+    several = len(ranges) > 1 or ranges[0][0] != ranges[0][1]
+    return f"{'numbers' if several else 'number'} {', '.join(told)}{more}"
+
+
+def _at(state: _State) -> str:
+    return "" if state.time_ns is None else f" at {_clock(state.time_ns)}"
+
+
+def _clock(ns: int) -> str:
+    try:
+        return f"{rfc3339(ns)[:19]}Z"
+    except OverflowError:
+        return "an unknown time"
+
+
+def _short(foreign: str) -> str:
+    line = " ".join(foreign[: 4 * _LONGEST_REASON].split())
+    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"
