@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterlog.errors import ClusterlogError, QueryError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Follow requests": {
@@ -28,6 +31,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),
     },
     "Set up": {
+        "completion": ("setup.completion", "Teach bash, zsh or fish to complete commands, request ids and fields."),
         "key": ("key", "List or change the keys under which users and sessions are hashed."),
     },
 }
@@ -63,6 +67,14 @@ class Commands(click.Group):
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
             ctx.fail(f"no command {args[0]!a}: {hint}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and what they do, told without importing a command."""
+        from click.shell_completion import CompletionItem
+
+        told = {name: does for family in FAMILIES.values() for name, (_, does) in family.items()}
+        found = [CompletionItem(name, help=does) for name, does in told.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The families, one section each."""

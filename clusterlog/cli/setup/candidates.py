@@ -1,0 +1,140 @@
+"""What a shell may complete: recent request ids, nodes, services, and the fields and values of a query.
+
+Completion answers from what is stored already, says nothing when something is wrong, and never delivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from clusterlog.search.story.event import Document, text, whole
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+_REQUESTS = 20
+_LOOKED_AT = 400
+"""Newest events that are looked through: what is completed is what somebody has seen a moment ago."""
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_VALUES = {
+    "node": "service.node.name",
+    "service.node.name": "service.node.name",
+    "service": "service.name",
+    "service.name": "service.name",
+    "logger": "log.logger",
+    "log.logger": "log.logger",
+    "route": "clusterlog.route",
+    "request": "http.request.id",
+}
+
+
+def _silent(complete: Complete) -> Complete:
+    """Nobody asked for an error message in the middle of a command line."""
+
+    @wraps(complete)
+    def silently(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            return complete(ctx, param, incomplete)
+        except Exception:
+            return []
+
+    return silently
+
+
+@_silent
+def request_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The newest requests, each with when, what and how it ended."""
+    from clusterlog.store.query import And, Match, Node, Wildcard
+
+    where: Node = Match("event.dataset", "clusterlog.access")
+    if incomplete:
+        where = And((where, Wildcard("http.request.id", (incomplete, ""))))
+    found: dict[str, Document] = {}
+    for event in _newest(ctx, where):
+        request = text(event, "http.request.id")
+        if request not in found or not text(event, "clusterlog.parent.span_id"):  # the outermost tells the whole
+            found[request] = event
+    return [CompletionItem(request, help=_told(event)) for request, event in found.items() if request][:_REQUESTS]
+
+
+def _told(event: Document) -> str:
+    status = whole(event, "http.response.status_code")
+    asked = f"{text(event, 'http.request.method')} {text(event, 'clusterlog.route') or text(event, 'url.path')}"
+    return f"{text(event, '@timestamp')[11:19]} {asked} {status or text(event, 'event.outcome')}"
+
+
+@_silent
+def nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The nodes that logged lately."""
+    return _distinct(ctx, "service.node.name", incomplete)
+
+
+@_silent
+def services(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The services that logged lately."""
+    return _distinct(ctx, "service.name", incomplete)
+
+
+@_silent
+def query_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Fields; after ``level:``, ``node:`` and the like, their values."""
+    written = ctx.params.get(param.name or "") or ()
+    before = str(written[-1]) if written else ""
+    field, colon, begun = incomplete.partition(":")
+    if colon:  # zsh and fish hand over the whole word
+        return [CompletionItem(f"{field}:{each.value}") for each in _values(ctx, field, begun)]
+    if before.endswith(":") and before != ":":
+        return _values(ctx, before[:-1], incomplete)
+    return _fields(incomplete)
+
+
+def _values(ctx: click.Context, field: str, begun: str) -> list[CompletionItem]:
+    if field in ("level", "log.level"):
+        return [CompletionItem(level) for level in _LEVELS if level.startswith(begun.lower())]
+    return _distinct(ctx, _VALUES[field], begun) if field in _VALUES else []
+
+
+def _fields(incomplete: str) -> list[CompletionItem]:
+    from clusterlog.search.language import fields
+
+    names = {short: f"short for {field}" for short, field in fields.SHORT.items()}
+    if incomplete:  # all of them at once would be a wall
+        names |= dict.fromkeys(sorted(fields.KNOWN), "")
+    else:
+        names["message"] = "the text of an event"
+    return [CompletionItem(name, help=told or None) for name, told in names.items() if name.startswith(incomplete)]
+
+
+def _distinct(ctx: click.Context, field: str, begun: str) -> list[CompletionItem]:
+    from clusterlog.store.query import Everything
+
+    seen = dict.fromkeys(text(event, field) for event in _newest(ctx, Everything()))
+    return [CompletionItem(each) for each in sorted(seen) if each and each.startswith(begun)]
+
+
+def _newest(ctx: click.Context, where: Any) -> Iterator[Document]:
+    from clusterlog.store.document import parse
+    from clusterlog.store.query import Query
+
+    with _stored(ctx) as store:
+        for each in store.find(Query(where, limit=_LOOKED_AT)):
+            yield parse(each.body)
+
+
+@contextmanager
+def _stored(ctx: click.Context) -> Iterator[Any]:
+    """The store as it is. Raises what opening it raises."""
+    from clusterlog.settings import load
+    from clusterlog.store.embedded import EmbeddedStore
+
+    settings = load({"home": ctx.params.get("home")}, for_command=True)
+    store = EmbeddedStore.open(settings.home_path / "store", "read")
+    try:
+        yield store
+    finally:
+        store.close()
