@@ -10,7 +10,19 @@ from typing import Any
 from clusterlog.encode.console.terminal import columns, escaped, escaped_json, padded, width_of
 from clusterlog.search.story.event import part, text
 
-__all__ = ["Columns", "caret", "columns", "escaped", "escaped_json", "fields", "letter", "padded", "short", "width_of"]
+__all__ = [
+    "Columns",
+    "caret",
+    "columns",
+    "escaped",
+    "escaped_json",
+    "fields",
+    "letter",
+    "moment",
+    "padded",
+    "short",
+    "width_of",
+]
 
 LETTERS = {"debug": "D", "info": "I", "warning": "W", "error": "E", "critical": "C"}
 """The letter of a level; ``S`` is a state event's, ``-`` anything else's."""
@@ -56,7 +68,7 @@ class Columns:
         """Time, node, level's letter, request, logger, message with fields and exception; escaped."""
         request = text(event, "http.request.id")
         cells = (
-            _time(text(event, "@timestamp")),
+            moment(text(event, "@timestamp")),
             text(event, "service.node.name") or "-",
             letter(event),
             (request if self._whole_ids else short(request)) or "-",
@@ -70,7 +82,7 @@ class Columns:
         return padded(cell, self._widths[column])
 
 
-def _time(stamp: str) -> str:
+def moment(stamp: str) -> str:
     """To the millisecond, still a time that ``--since`` takes."""
     return f"{stamp[:23]}Z" if len(stamp) == 30 and stamp.endswith("Z") else stamp or "-"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -99,6 +100,22 @@ def on_screen(command: Command) -> Command:
     option: Command = click.option("--no-pager", is_flag=True, help="Show long output directly, not in $PAGER.")(called)
     when = click.Choice(("auto", "always", "never"))
     return click.option("--color", "colour", type=when, default="auto", help="When to use colours.")(option)
+
+
+def with_times(command: Command) -> Command:
+    """``--since`` and ``--until``; the command gets nanoseconds since the epoch, or ``None`` for no bound."""
+
+    @functools.wraps(command)
+    def called(*, since: str | None, until: str | None, **parameters: Any) -> Any:
+        from clusterlog.search.instant import parse_time
+
+        now = time.time_ns()
+        bounds = (parse_time(each, now) if each else None for each in (since, until))
+        return command(since=next(bounds), until=next(bounds), **parameters)
+
+    option: Command = click.option("--until", metavar="TIME", help="Until when, as --since.")(called)
+    told = "From when on: 15m, 2h, 7d, a date or time."
+    return click.option("--since", metavar="TIME", is_flag=False, flag_value="", help=told)(option)
 
 
 def _sentence(doc: str) -> str:

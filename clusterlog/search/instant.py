@@ -95,6 +95,13 @@ def spoken(ns: int) -> str:
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
 
 
+def milliseconds(ns: int) -> str:
+    """A length of time in milliseconds, to be compared with others: ``0.3 ms``, ``38 ms``, ``1,402 ms``."""
+    if abs(ns) < 9_950_000 and ns % 1_000_000:
+        return f"{ns / 1e6:.1f} ms"
+    return f"{round(ns / 1e6):,} ms"
+
+
 def _nanoseconds(found: re.Match[str]) -> int | None:
     calendar, hour, minute, second, fraction, offset = found.groups()
     hour, minute, second = int(hour), int(minute), int(second or 0)

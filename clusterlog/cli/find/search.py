@@ -1,23 +1,28 @@
-"""``clusterlog search``: every event that a query matches."""
+"""``clusterlog search``: every event that a query matches, or every request that has one."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.find.stored import opened
 from clusterlog.cli.line import Columns, letter
-from clusterlog.cli.options import as_json, with_settings
+from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.encode.compact import dumps
+from clusterlog.encode.identity import hashes, hashes_of_session
 from clusterlog.settings import Settings
 from clusterlog.store.base import Found, Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import Query
+from clusterlog.store.query import Match, Node, Or, Query
+
+if TYPE_CHECKING:
+    from clusterlog.search.requests import Sort, Summary
 
 SCHEMA = "clusterlog.search/1"
 NOTHING = 1
@@ -25,61 +30,88 @@ NOTHING = 1
 
 @click.command()
 @click.argument("query", nargs=-1)
+@click.option("--user", metavar="NAME", help="Only events of this user, who is stored as a hash alone.")
+@click.option("--session", metavar="ID", help="Only events of this session: the value of its cookie.")
+@click.option("--group", type=click.Choice(["request"]), help="One row per request that has a matching event.")
 @click.option(
-    "--since", metavar="TIME", is_flag=False, flag_value="", help="From when on: 15m, 2h, 7d, a date or time."
+    "--sort",
+    type=click.Choice(["time", "duration", "events"]),
+    help="With --group, what comes last: the newest (as ever), the slowest, or the largest of all that match.",
 )
-@click.option("--until", metavar="TIME", help="Until when, as --since.")
+@with_times
 @click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Only the newest; 0 is all.")
 @click.option("--count", "only_count", is_flag=True, help="How many there are, as one integer.")
-@click.option("--ndjson", is_flag=True, help="The documents as they are stored, one per line.")
 @with_settings("home")
-@as_json
+@on_screen
+@with_format("human", "plain", "json", "ndjson")
 def search(
     settings: Settings,
     query: tuple[str, ...],
-    since: str | None,
-    until: str | None,
+    user: str | None,
+    session: str | None,
+    group: str | None,
+    sort: Sort | None,
+    since: int | None,
+    until: int | None,
     limit: int,
     only_count: bool,
-    ndjson: bool,
-    as_json: bool,
+    output: str,
 ) -> int:
     """List the events that match QUERY, oldest first; without one, all. Exit 1 if there are none.
 
     QUERY is written as in Kibana: level: error and node: shop-1, status >= 500, message: "timed out", request: 019a*.
+
+    With --group request each row tells of a whole request, on all its nodes; --user and --session then ask whose
+    request it is, and QUERY what happened in it. --limit counts requests.
     """
-    from clusterlog.search.instant import parse_time
     from clusterlog.search.language.parsing import parse as parse_query
 
+    if sort and not group:
+        raise click.UsageError("--sort orders requests: add --group request")
     asked = " ".join(query)
-    now = time.time_ns()
-    question = Query(
-        where=parse_query(asked, metrics=frozenset(settings.metrics)),
-        since=parse_time(since, now) if since else None,
-        until=parse_time(until, now) if until else None,
-        limit=limit or None,
-    )
+    where = parse_query(asked, metrics=frozenset(settings.metrics))
+    question = Query(where, since, until, limit=limit or None)
+    people = _people(settings, user, session)
+    if group:
+        return _requests(settings, question, people, asked, sort or "time", only_count, output)
+    for each in people:
+        question = question.narrowed(each)
     with opened(settings) as store:
         if only_count:
-            matching = store.count(question)
-            click.echo(str(matching))
-            return 0 if matching else NOTHING
-        if as_json:
+            return _counted(store.count(question))
+        if output == "json":
             events = [parse(each.body) for each in _oldest_first(store, question)]
             paint.emit(dumps({"schema": SCHEMA, "query": asked, "events": events}))
             return 0 if events else NOTHING
-        return _listed(store, question, ndjson)
+        return _listed(store, question, output)
 
 
-def _listed(store: Store, question: Query, ndjson: bool) -> int:
-    columns = Columns(whole_ids=not paint.terminal(sys.stdout))
+def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
+    """What asks for a user and a session, under every key that the home knows."""
+    asked: list[Node] = []
+    if user is not None:
+        asked.append(Or(tuple(Match("user.hash", each) for each in hashes(settings, user))))
+    if session is not None:
+        field = "clusterlog.session.hash"
+        asked.append(Or(tuple(Match(field, each) for each in hashes_of_session(settings, session))))
+    return asked
+
+
+def _counted(matching: int) -> int:
+    click.echo(str(matching))
+    return 0 if matching else NOTHING
+
+
+def _listed(store: Store, question: Query, output: str) -> int:
+    columns = Columns(whole_ids=output != "human")
     shown = 0
     for shown, each in enumerate(_oldest_first(store, question), 1):  # noqa: B007 - counted for afterwards
-        if ndjson:
+        if output == "ndjson":
             paint.emit(each.body)
         else:
             event = parse(each.body)
-            paint.show(paint.inked(columns.line(event), letter(event)))
+            line = columns.line(event)
+            paint.show(paint.inked(line, letter(event)) if output == "human" else line)
     if shown and shown == question.limit and paint.terminal(sys.stderr):
         matching = store.count(question)
         if matching > shown:
@@ -92,3 +124,51 @@ def _oldest_first(store: Store, question: Query) -> Iterator[Found]:
     if question.limit is None:
         return store.find(replace(question, order="oldest"))
     return reversed(list(store.find(replace(question, order="newest"))))
+
+
+def _requests(
+    settings: Settings, question: Query, people: Sequence[Node], asked: str, sort: Sort, only_count: bool, output: str
+) -> int:
+    from clusterlog.search.requests import SCHEMA, document, matching, requests
+
+    with opened(settings) as store:
+        if only_count:
+            with _looking(store, question, people) as watch:
+                return _counted(sum(1 for _ in matching(store, question, people, watch)))
+        with _looking(store, question, people) as watch:
+            shown, more = requests(store, question, people, sort=sort, watch=watch)
+    if output == "json":
+        paint.emit(dumps({"schema": SCHEMA, "query": asked, "requests": [document(each) for each in shown]}))
+    elif output == "ndjson":
+        for each in shown:
+            paint.emit(dumps(document(each)))
+    elif shown:
+        _show(shown, whole=output != "human")
+    if more and paint.terminal(sys.stderr):
+        which = {"time": "newest", "duration": "slowest", "events": "largest"}[sort]
+        paint.say(f"the {which} {paint.counted(len(shown), 'request')}; --limit 0 shows all")
+    return 0 if shown else NOTHING
+
+
+def _show(found: Sequence[Summary], *, whole: bool) -> None:
+    from clusterlog.cli.drawing.requests import rows
+
+    paint.show_rows(rows(found, whole=whole, width=paint.width(), ascii_only=not paint.unicode()))
+
+
+@contextmanager
+def _looking(store: Store, question: Query, people: Sequence[Node]) -> Iterator[Callable[[int], None]]:
+    """Shows how far the look through the events is; how many there are is asked only if somebody sees it."""
+    with paint.progress("looking", "events") as advance:
+        if not paint.terminal(sys.stderr):
+            yield lambda seen: None
+            return
+        total: list[int] = []
+
+        def watch(seen: int) -> None:
+            if not seen % 256:
+                if not total:
+                    total.append(store.count(replace(question, where=people[0]) if people else question))
+                advance(seen, total[0])
+
+        yield watch
