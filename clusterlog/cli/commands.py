@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Follow requests": {
         "trace": ("find.trace", "Show one request: every node, in causal order, what failed first."),
-        "search": ("find.search", "List the events that match a query."),
+        "search": ("find.search", "List the events, or requests, that match a query."),
+        "errors": ("find.errors", "Group errors by what they are: how often, since when, where."),
     },
     "Deliver events": {
         "ship": ("deliver.ship", "Deliver what lies in the spools to the store."),

@@ -26,7 +26,7 @@ IS_ERROR: Node = And(
 )
 """An event with an exception, at whatever level, or at level error and above."""
 
-Sort = Literal["last", "first", "events", "requests"]
+Sort = Literal["cause", "last", "first", "events", "requests"]
 Watch = Callable[[int], None]
 """Called with the number of events that were looked at so far."""
 
@@ -37,6 +37,7 @@ class Group:
 
     ``example`` is its newest event. Times are nanoseconds since the epoch: ``first_ns`` of the first occurrence in all
     the store, which may lie before the times that were asked for; ``last_ns`` and all counts are of those.
+    ``causes`` counts the requests whose first error it was, by recorded times.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Group:
     first_ns: int
     last_ns: int
     events: int = 0
+    causes: int = 0
     request: str = ""
     nodes: set[str] = field(default_factory=set)
     services: set[str] = field(default_factory=set)
@@ -71,11 +73,13 @@ class Group:
 
 
 def errors(
-    store: Store, query: Query, *, sort: Sort = "last", only_new: bool = False, watch: Watch = lambda seen: None
+    store: Store, query: Query, *, sort: Sort = "cause", only_new: bool = False, watch: Watch = lambda seen: None
 ) -> list[Group]:
-    """The faults among the events of ``query``: first the latest, or with ``sort`` the latest begun or most frequent.
+    """The faults among the events of ``query``; ``query.limit`` counts groups.
 
-    ``query.limit`` counts groups. ``only_new``: those that never occurred before ``query.since``.
+    ``sort`` says what comes first: what was the first error of a request (or belongs to none) before what followed from
+    it, of both the latest; or the latest seen, the latest begun, what has most events or requests. ``only_new``: those
+    that never occurred before ``query.since``.
     """
     groups = _grouped(store, query, watch)
     known = only_new or sort == "first"
@@ -91,6 +95,7 @@ def errors(
 
 def _order(sort: Sort) -> Callable[[Group], tuple[int, int, str]]:
     keys: dict[Sort, Callable[[Group], int]] = {
+        "cause": lambda group: bool(group.causes) or not group.requests,
         "last": lambda group: group.last_ns,
         "first": lambda group: group.first_ns,
         "events": lambda group: group.events,
@@ -102,6 +107,7 @@ def _order(sort: Sort) -> Callable[[Group], tuple[int, int, str]]:
 def _grouped(store: Store, query: Query, watch: Watch) -> list[Group]:
     """Every group of the query's events; ``first_ns`` is the first of these as yet."""
     groups: dict[str, Group] = {}
+    first: dict[str, Group] = {}
     asked = replace(query.narrowed(IS_ERROR), order="newest", limit=None)
     for number, found in enumerate(store.find(asked), 1):
         watch(number)
@@ -117,6 +123,9 @@ def _grouped(store: Store, query: Query, watch: Watch) -> list[Group]:
         if request:
             group.request = group.request or request
             group.requests.add(request)
+            first[request] = group  # newest first: the last one stays
+    for group in first.values():
+        group.causes += 1
     return list(groups.values())
 
 
@@ -185,6 +194,7 @@ def document(group: Group) -> dict[str, Any]:
         "level": group.example.level or None,
         "events": group.events,
         "requests": len(group.requests),
+        "causes": group.causes,
         "first": _written(group.first_ns),
         "last": _written(group.last_ns),
         "nodes": sorted(group.nodes),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from clusterlog.testing.reference import ReferenceStore
+
+NOON_NS = 1_793_707_200_000_000_000
 
 _FILE = Path(__file__).parent.parent / "stories.py"
 _SPEC = importlib.util.spec_from_file_location("stories", _FILE)
@@ -34,3 +39,14 @@ def checkout() -> Any:
 def any_request() -> Any:
     """A strategy: a request of several processes, and which of its events are causes of which."""
     return stories.requests()
+
+
+@pytest.fixture(scope="session")
+def stored() -> Any:
+    """Puts the documents of stories into a store."""
+
+    def put(*told: Any) -> ReferenceStore:
+        documents = [document for each in told for document in each.documents]
+        return ReferenceStore(NOON_NS, {each["event"]["id"]: json.dumps(each).encode() for each in documents})
+
+    return put
