@@ -103,6 +103,29 @@ def console(value: Any) -> str:
     return str(word)
 
 
+def throttle(value: Any) -> str:
+    """``off``, or how many lines alike may pass in which time: ``100/60s``. Raises ValueError with the forms."""
+    written = str(value).strip().lower()
+    if written not in ("", "false", "no", "0"):
+        rate(written)
+        return written
+    return "off"
+
+
+def rate(throttle: str) -> tuple[int, float] | None:
+    """Lines and seconds of a setting ``throttle``; ``None`` where it is off. Raises ValueError with the forms."""
+    if throttle == "off":
+        return None
+    lines, slash, time = throttle.partition("/")
+    try:
+        found = int(lines), seconds(time)
+    except ValueError:
+        slash = ""
+    if not slash or found[0] < 1 or found[1] <= 0:
+        raise ValueError("off, or lines and the time in which so many alike may pass, such as 100/60s")
+    return found
+
+
 def address(*schemes: str) -> Callable[[Any], str]:
     """A reader of URLs with one of ``schemes`` (empty text: the embedded engine in the home)."""
 
@@ -158,6 +181,9 @@ class Settings:
     disk_limit: int = _setting(size, 1 << 30, "bytes the spool may take")
     user_key: str = _setting(text, "", "file with the keys for user hashes; empty: HOME/user.key, made when needed")
     debug: tuple[str, ...] = _setting(words, (), "loggers that start at DEBUG")
+    throttle: str = _setting(
+        throttle, "off", "lines alike that pass in a time, the rest is counted: off, or as 100/60s"
+    )
     console: str = _setting(
         console, "auto", "lines on a terminal in development: auto (what nobody else shows), on, off"
     )

@@ -17,15 +17,17 @@ from typing import Any
 from clusterlog.context import crossing, ids, peers, request
 from clusterlog.encode.console import screen
 from clusterlog.encode.console.screen import Shown
-from clusterlog.encode.ecs import Encoder
+from clusterlog.encode.ecs import APP, Encoder
+from clusterlog.encode.facts import repeated
 from clusterlog.encode.identity import IdentityHash, key_file
 from clusterlog.encode.rendered import Bound
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record import capture
 from clusterlog.record.failure import raised_by_signal
+from clusterlog.record.gate.throttle import Repeated, Throttle
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
-from clusterlog.settings import Settings, load
+from clusterlog.settings import Settings, load, rate
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget
 from clusterlog.spool.stderr import LastResort, StderrWriter
@@ -43,6 +45,9 @@ class SpoolRoad:
         self.encoder = Encoder.of(settings, self.identity)
         self.writer = _shown(settings, _writer(settings, self.encoder))
         self.bound = self.encoder.bound
+        self.sample = self.encoder.sample
+        allowed = rate(settings.throttle)
+        self.throttle = Throttle(self, *allowed) if allowed else None
 
     def line(
         self,
@@ -88,6 +93,24 @@ class SpoolRoad:
             if raised_by_signal(error):
                 raise
             self.writer.ledger.total["internal_error"] += 1
+
+    def repeated(self, told: Repeated) -> None:
+        """Lines that were held back, as one; see ``record.gate.throttle``."""
+        message, body = repeated(told)
+        ns, scope, labels = told.last_ns, told.scope, told.last[-1]
+        self.document(APP, told.level, told.logger, message, body, labels=labels, scope=scope, wall_ns=ns)
+
+    def flush(self, timeout: float) -> bool:
+        """Tell what is held back, and sync; see ``Writer.flush``."""
+        if self.throttle is not None:
+            self.throttle.tell()
+        return self.writer.flush(timeout)
+
+    def close(self, *, reopen: bool = False) -> None:
+        """Tell what is held back, and end the instance; see ``Writer.close``."""
+        if self.throttle is not None:
+            self.throttle.tell()
+        self.writer.close(time.time_ns(), reopen=reopen)
 
 
 def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
@@ -252,12 +275,12 @@ def stop() -> None:
     slot.road = None
     request.renderer = None
     if road is not None:
-        road.writer.close(time.time_ns())
+        road.close()
 
 
 def flush(timeout: float = 1.0) -> bool:
     """fdatasync this process's events; False if that failed. ``timeout`` in seconds bounds the wait for the lock."""
-    return _road is None or _road.writer.flush(timeout)
+    return _road is None or _road.flush(timeout)
 
 
 def dropped() -> dict[str, int]:
@@ -283,13 +306,13 @@ def settings_in_force() -> Settings | None:
 def pause() -> None:
     """End this process's instance and keep no file open; the next event begins an instance of its own."""
     if _road is not None:
-        _road.writer.close(time.time_ns(), reopen=True)
+        _road.close(reopen=True)
 
 
 def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
     global _road, _provisional
     if _road is not None and _provisional and arguments:
-        _road.writer.close(time.time_ns())
+        _road.close()
         _road = None
     if _road is None:
         settings = load(arguments)
@@ -299,7 +322,7 @@ def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
         _provisional = False
         request.linger = settings.linger
         request.renderer = _road.encoder.render
-        slot.road = _road
+        slot.road = _road.throttle or _road
     return _road
 
 

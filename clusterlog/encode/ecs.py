@@ -13,12 +13,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from clusterlog.context.request import NOTHING, Scope, current
 from clusterlog.encode.compact import dumps, loads
-from clusterlog.encode.facts import legal
+from clusterlog.encode.facts import Origin, legal
 from clusterlog.encode.identity import IdentityHash, key_file
 from clusterlog.encode.limits import Limits
 from clusterlog.encode.rendered import Bound, Rendered, Tree, after_comma, measured, merge
@@ -27,7 +26,6 @@ from clusterlog.record.failure import describe, raised_by_signal
 from clusterlog.record.redact import Redactor
 from clusterlog.settings import Settings
 
-ECS_VERSION = "9.1.0"
 APP = "clusterlog.app"
 EVENT_LIMIT = (1 << 20) - 4096
 """Bytes of a document without its head; with it, it fits into a record of the spool."""
@@ -37,24 +35,6 @@ CACHED_TEXT = 256
 """Characters; longer texts are not remembered."""
 _ALARMING = frozenset({"drop", "dead-letter", "crash-close", "silence"})
 _current_scope = current.get
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who speaks: the members that are equal in every event of a process."""
-
-    service: str
-    node: str
-    environment: str
-    host: str
-
-    def document(self) -> Tree:
-        """As nested ECS objects."""
-        return {
-            "ecs": {"version": ECS_VERSION},
-            "service": {"name": self.service, "node": {"name": self.node}, "environment": self.environment},
-            "host": {"name": self.host},
-        }
 
 
 class Encoder:
@@ -148,6 +128,14 @@ class Encoder:
     def bound(self, fields: Mapping[str, Any]) -> Bound:
         """A logger's own fields, serialised now, for ``line``. Never raises."""
         return Bound(self._sanitizer.clean(fields))
+
+    def sample(
+        self, event: Any, args: tuple[Any, ...], fields: Mapping[str, Any], bound: Bound | None
+    ) -> tuple[str, str, Tree]:
+        """Message, template and labels of a line that is not said itself, for ``facts.repeated``."""
+        template = self._sanitizer.message(event)
+        message = self._sanitizer.formatted(event, args) if args else template
+        return message, template, {**(bound.labels if bound else {}), **self._sanitizer.clean(fields)}
 
     def _plain(self, fields: dict[str, Any], rendered: Rendered) -> bytes:
         """Own fields as the inside of an object and its end, if all are plain values under innocent names; else empty.
@@ -287,9 +275,7 @@ class Encoder:
         """Serialise a scope, which is done when it is made and when its request has learned facts. Never raises."""
         try:
             self._rendered(scope)
-        except (
-            Exception
-        ) as error:  # RecursionError where hardly any stack is left, MemoryError: the next line tries again
+        except Exception as error:  # RecursionError where hardly any stack is left: the next line tries again
             if raised_by_signal(error):
                 raise
             scope.rendered = None

@@ -1,15 +1,37 @@
-"""The facts of an access, call or span event: their names are ours, their values may be anybody's."""
+"""Facts under names of ours: who speaks, what an access, call or span event knows, how often a line repeated itself."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterlog.encode.sanitize import Sanitizer
+from clusterlog.record.gate.throttle import Repeated
 
+ECS_VERSION = "9.1.0"
 _IDS = frozenset({"id", "span_id", "trace_id"})
 _HEX = frozenset("0123456789abcdef")
 _MOST = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who speaks: the members that are equal in every event of a process."""
+
+    service: str
+    node: str
+    environment: str
+    host: str
+
+    def document(self) -> dict[str, Any]:
+        """As nested ECS objects."""
+        return {
+            "ecs": {"version": ECS_VERSION},
+            "service": {"name": self.service, "node": {"name": self.node}, "environment": self.environment},
+            "host": {"name": self.host},
+        }
 
 
 def legal(facts: Mapping[str, Any], sanitizer: Sanitizer) -> dict[str, Any]:
@@ -34,3 +56,22 @@ def legal(facts: Mapping[str, Any], sanitizer: Sanitizer) -> dict[str, Any]:
             value = sanitizer.tree({"value": value}).get("value")
         told[name] = value
     return told
+
+
+def repeated(told: Repeated) -> tuple[str, dict[str, Any]]:
+    """Message and facts of the line that tells of lines held back; its samples are what ``Encoder.sample`` made."""
+    (first, *_), (last, template, _) = told.first, told.last
+    seconds = max(0, told.last_ns - told.first_ns) / 1e9
+    times = f"{told.count:,} times in {seconds:.{0 if seconds >= 10 else 1}f} s" if told.count > 1 else "once more"
+    facts = {
+        "count": told.count,
+        "first": {"time": instant(told.first_ns), "message": first},
+        "last": {"time": instant(told.last_ns), "message": last},
+    }
+    return f"repeated {times}: {last}", {"clusterlog": {"template": template, "repeated": facts}}
+
+
+def instant(ns: int) -> str:
+    """Nanoseconds since the epoch in RFC 3339, UTC, with nine digits."""
+    second, fraction = divmod(ns, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{fraction:09d}Z"

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusterlog.context import ids
-from clusterlog.encode.ecs import Encoder, Origin
+from clusterlog.encode.ecs import Encoder
+from clusterlog.encode.facts import Origin
 from clusterlog.record.redact import Redactor
 from clusterlog.settings import Settings
 from clusterlog.spool.budget import Budget

@@ -57,7 +57,8 @@ class Speaker:
     """One process of a service; it says one event a millisecond."""
 
     def __init__(self, home: Path, number: int, service: str, node: str) -> None:
-        from clusterlog.encode.ecs import Encoder, Origin
+        from clusterlog.encode.ecs import Encoder
+        from clusterlog.encode.facts import Origin
         from clusterlog.record.redact import Redactor
 
         self.id = f"019ad0{number:026x}"

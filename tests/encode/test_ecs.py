@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from clusterlog.context import request as context
 from clusterlog.context.request import Request, Scope, annotate, bind, bound, current, enter, leave
 from clusterlog.encode import ecs
-from clusterlog.encode.ecs import EVENT_LIMIT, Encoder, Origin
+from clusterlog.encode.ecs import EVENT_LIMIT, Encoder
+from clusterlog.encode.facts import Origin
 from clusterlog.record.redact import Redactor
 from clusterlog.spool.segment import numbered
 

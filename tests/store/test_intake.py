@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from clusterlog.encode.ecs import Encoder, Origin
+from clusterlog.encode.ecs import Encoder
+from clusterlog.encode.facts import Origin
 from clusterlog.record.redact import Redactor
 from clusterlog.store.base import Delivery
 from clusterlog.store.embedded.index.documents import Indexer
