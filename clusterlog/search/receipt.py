@@ -16,9 +16,10 @@ from clusterlog.search.instant import instant, rfc3339
 from clusterlog.search.story.event import Document, Event, part, text, whole
 from clusterlog.search.story.journey import Journey, Lane
 from clusterlog.search.story.verdict import Sentence
-from clusterlog.store.base import Ranges, Sequences, Store
+from clusterlog.store.base import Sequences, Store
 from clusterlog.store.document import parse
 from clusterlog.store.query import And, Match, Node, Not, Or, Query
+from clusterlog.store.ranges import Ranges, minus
 
 State = Literal["complete", "pending", "lost", "silent", "unknown"]
 
@@ -75,7 +76,8 @@ class Receipt:
 def ask(store: Store, journey: Journey, now_ns: int | None = None) -> tuple[Receipt, ...]:
     """The receipts of a request by what a store knows; arguments as for ``receipts``."""
     states = [parse(each.body) for question in questions(journey) for each in store.find(question)]
-    return receipts(journey, states, now_ns=now_ns)
+    stored = [store.sequences(lane.instance) for lane in journey.lanes if lane.instance]
+    return receipts(journey, states, stored, now_ns=now_ns)
 
 
 def questions(journey: Journey) -> tuple[Query, ...]:
@@ -280,7 +282,7 @@ class _Lane:
         reached = max(state.reached for state in (beat, end) if state is not None) if beat or end else 0
         until = self._last if self._is_over else max(self._last, reached)
         if self._stored is not None:
-            return gaps(self._stored, self._low, until)
+            return minus(((self._low, until),), self._stored)
         if end is not None or (beat is not None and beat.reached >= until and not beat.backlog):
             return ()
         return None
@@ -305,20 +307,6 @@ class _Lane:
         if beat is not None and beat.reached >= self._last:
             return self._say("complete", f" up to number {beat.reached}{_at(beat)}, and still running", beat)
         return self._say("unknown", "still running: nothing tells whether more is on its way", beat)
-
-
-def gaps(stored: Ranges, first: int, last: int) -> Ranges:
-    """The numbers from ``first`` to ``last`` that are not in ``stored``."""
-    found = []
-    for low, high in stored:
-        if low > last:
-            break
-        if low > first:
-            found.append((first, low - 1))
-        first = max(first, high + 1)
-    if first <= last:
-        found.append((first, last))
-    return tuple(found)
 
 
 def _begin(journey: Journey, events: Iterable[Event]) -> int | None:

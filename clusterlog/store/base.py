@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from clusterlog.store.query import Query
+from clusterlog.store.ranges import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,17 @@ class Found:
     body: bytes
 
 
-Ranges = tuple[tuple[int, int], ...]
-"""Whole numbers as sorted, disjoint, inclusive ranges that do not touch."""
+Progress = Callable[[int, int], None]
+"""(done, total): how far something is."""
+
+
+def unseen(done: int, total: int) -> None:
+    """Nobody asks how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Which sequence numbers of one instance are stored, and which of them in more than one copy."""
+    """Which sequence numbers of one instance are stored, and which of them in more than one copy, where that shows."""
 
     instance: str
     stored: Ranges
@@ -82,6 +87,16 @@ class Store(Protocol):
 
     def count(self, query: Query) -> int:
         """How many events match; ``limit``, ``order`` and ``after`` do not count."""
+
+    def sequences(self, instance: str) -> Sequences:
+        """Which numbers of an instance are stored, by the ids of its events: as the store has noted it, and at once."""
+
+    def audit(self, progress: Progress = unseen) -> Iterator[Sequences]:
+        """The same for every instance there is, in their order, and exactly: what cannot be read does not count.
+
+        It looks at everything, so it takes its time; ``progress`` is told how far it is, in bytes or whatever it
+        counts by. Raises ``StoreUnavailable``.
+        """
 
     def close(self) -> None:
         """Let go. Idempotent."""

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusterlog.store.base import Delivery, Outcome, Sink, Store
+from clusterlog.search.language.parsing import parse
+from clusterlog.store.base import Delivery, Outcome, Sequences, Sink, Store
 from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Query, Range, Wildcard
 from clusterlog.testing.reference import ReferenceStore
-from clusterlog.testing.strategies import BEGIN, deliveries, put, queries, stamp
+from clusterlog.testing.strategies import BEGIN, deliveries, moments, put, queries, stamp, typed_queries
 
 INSTANCE = "0190aaaa0000700080000000000000f0"
 
@@ -172,6 +173,30 @@ class StoreContract:
         assert self.sequences(store, Wildcard("message", ("", "time", ""))) == [1, 2, 3]
         assert self.sequences(store, Wildcard("message", ("", "timed out", ""))) == [1]
 
+    @pytest.mark.parametrize("field", ["labels.x", "message", "http.request.id", "service.name"])
+    @pytest.mark.parametrize("piece", ["a", "ab", "aab"])
+    def test_a_pattern_of_a_thousand_stars_is_answered_as_any_other(
+        self, store: SearchableSink, field: str, piece: str
+    ) -> None:
+        name = field.replace(".", "__")
+        self._fill(store, *[{name: piece * times} for times in (1, 1_000, 1_001)], {name: "a" * 4_000 + "b"})
+        fits = [2, 3, 4] if piece == "a" else [2, 3]
+        assert self.sequences(store, Wildcard(field, ("", *[piece] * 1_000, ""))) == fits
+
+    def test_levels_are_compared_by_their_names_from_the_lowest_to_the_highest(self, store: SearchableSink) -> None:
+        self._fill(store, *[{"log__level": level} for level in ("debug", "info", "warning", "error", "critical", "odd")])
+        assert self.sequences(store, parse("level >= warning")) == [3, 4, 5]
+        assert self.sequences(store, parse("level < warning")) == [1, 2]
+        assert self.sequences(store, parse("not level < warning")) == [3, 4, 5, 6]
+
+    def test_times_before_now_are_bounds_like_any_other(self, store: SearchableSink) -> None:
+        store.deliver([delivery(n, at=n * 1_000_000_000) for n in range(1, 6)])
+        store.flush()
+        now = BEGIN + 5_000_000_000
+        assert self.sequences(store, parse("since: 3s", now_ns=now)) == [2, 3, 4, 5]
+        assert self.sequences(store, parse("since: 3s and until: 1s", now_ns=now)) == [2, 3]
+        assert self.sequences(store, parse("not since: 3s or @timestamp >= now", now_ns=now)) == [1, 5]
+
     def test_ranges_compare_numbers_by_value(self, store: SearchableSink) -> None:
         self._fill(store, *[{"http__response__status_code": status} for status in (99, 200, 404, 500)])
         assert self.sequences(store, Range("http.response.status_code", gte=200, lt=500)) == [2, 3]
@@ -250,6 +275,47 @@ class StoreContract:
         assert len(list(islice(store.find(Query(limit=None)), 3))) == 3
         assert list(store.find(Query(limit=0))) == []
 
+    # which numbers are there
+
+    def test_the_numbers_of_an_instance_are_told_as_ranges(self, store: SearchableSink) -> None:
+        other = "0190aaaa0000700080000000000000a0"
+        store.deliver([delivery(n) for n in (1, 2, 3, 7, 12, 11)])
+        store.deliver([delivery(4), delivery(2, other)])
+        store.flush()
+        assert store.sequences(INSTANCE) == Sequences(INSTANCE, ((1, 4), (7, 7), (11, 12)))
+        assert store.sequences(other).stored == ((2, 2),)
+        assert [each.instance for each in store.audit()] == [other, INSTANCE]
+
+    @pytest.mark.parametrize("unknown", ["f" * 32, "", "nobody", "0190AAAA0000700080000000000000F0"])
+    def test_an_instance_that_is_not_there_has_no_numbers(self, store: SearchableSink, unknown: str) -> None:
+        store.deliver([delivery(1)])
+        store.flush()
+        assert store.sequences(unknown) == Sequences(unknown, ())
+
+    def test_a_second_copy_adds_no_number_and_a_refused_event_has_none(self, store: SearchableSink) -> None:
+        bad = Delivery(f"{INSTANCE}-{2:011x}", INSTANCE, 2, b"[]")
+        store.deliver([delivery(1), delivery(1), bad])
+        store.deliver([delivery(1), delivery(3)])
+        store.flush()
+        assert store.sequences(INSTANCE) == Sequences(INSTANCE, ((1, 1), (3, 3)))
+        assert list(store.audit()) == [Sequences(INSTANCE, ((1, 1), (3, 3)))]
+
+    def test_an_id_of_another_form_has_no_number(self, store: SearchableSink) -> None:
+        event = {"event": {"id": "own/1", "sequence": 1}, "process": {"entity_id": INSTANCE}}
+        store.deliver([Delivery("own/1", INSTANCE, 1, json.dumps(event).encode())])
+        store.flush()
+        assert list(store.audit()) == []
+        assert store.sequences(INSTANCE).stored == ()
+
+    def test_an_audit_says_how_far_it_is(self, store: SearchableSink) -> None:
+        seen: list[tuple[int, int]] = []
+        assert list(store.audit(lambda done, total: seen.append((done, total)))) == []
+        store.deliver([delivery(n) for n in range(1, 50)])
+        store.flush()
+        assert len(list(store.audit(lambda done, total: seen.append((done, total))))) == 1
+        assert seen == sorted(seen)
+        assert seen[-1][0] == seen[-1][1] > 0
+
     def test_close_twice_is_close_once(self, store: SearchableSink) -> None:
         store.deliver([delivery(1)])
         store.close()
@@ -269,6 +335,23 @@ class StoreContract:
             for query in asked:
                 assert list(store.find(query)) == reference.find(query)
                 assert store.count(query) == reference.count(query)
+            assert list(store.audit()) == reference.audit()
+            assert [store.sequences(each.instance) for each in reference.audit()] == reference.audit()
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+    @given(deliveries(), st.lists(typed_queries(), min_size=1, max_size=8), moments())
+    def test_what_people_type_means_what_the_predicate_says_it_means(
+        self, batch: list[Delivery], typed: list[str], now: int
+    ) -> None:
+        reference = ReferenceStore(arrival=BEGIN)
+        with self.new_store() as store:
+            store.deliver(batch)
+            reference.deliver(batch)
+            store.flush()
+            for text in typed:
+                query = Query(where=parse(text, now_ns=now), limit=None)
+                assert list(store.find(query)) == reference.find(query), text
+                assert store.count(query) == reference.count(query), text
 
     def _fill(self, store: SearchableSink, *events: dict[str, Any]) -> None:
         """Store events, numbered from 1."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from clusterlog.store import document
-from clusterlog.store.base import Delivery, Found
+from clusterlog.store.base import Delivery, Found, Sequences
 from clusterlog.store.predicate import selects
 from clusterlog.store.query import Query
+from clusterlog.store.ranges import merged
+
+_OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})")
 
 
 @dataclass(slots=True)
@@ -34,6 +38,16 @@ class ReferenceStore:
     def count(self, query: Query) -> int:
         """How many events match."""
         return len(self._matching(query))
+
+    def audit(self) -> list[Sequences]:
+        """The numbers of every instance by the ids of its events."""
+        numbers: dict[str, list[tuple[int, int]]] = {}
+        for id in self.events:
+            own = _OWN_ID.fullmatch(id)
+            if own is not None:
+                number = int(own[2], 16)
+                numbers.setdefault(own[1], []).append((number, number))
+        return [Sequences(instance, merged(found)) for instance, found in sorted(numbers.items())]
 
     def _matching(self, query: Query) -> list[Found]:
         found = []

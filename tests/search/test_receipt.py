@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clusterlog.search.instant import rfc3339
-from clusterlog.search.receipt import SILENT_NS, Loss, Receipt, gaps, receipts, sentences
+from clusterlog.search.receipt import SILENT_NS, Loss, Receipt, receipts, sentences
 from clusterlog.search.story.journey import Journey, journey
 from clusterlog.store.base import Sequences
 
@@ -227,18 +227,3 @@ def test_state_events_of_strangers_say_what_they_like(story: Any, action: str, f
     facts = {"first_seq": 3, "last_seq": 4, "count": 2, "reason": "disk_full", "backlog_events": 0}
     for value in (None, "7", [], {"a": 1}, True, -5, 10**30, 1.5):
         assert only(story, told(shop, 120, action, **{**facts, fact: value})).text.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("stored", "first", "last", "missing"),
-    [
-        ((), 1, 3, ((1, 3),)),
-        (((1, 3),), 1, 3, ()),
-        (((2, 2), (5, 6)), 1, 7, ((1, 1), (3, 4), (7, 7))),
-        (((1, 9),), 3, 4, ()),
-        (((5, 9),), 1, 3, ((1, 3),)),
-        (((1, 2),), 4, 3, ()),
-    ],
-)
-def test_gaps_are_the_numbers_that_are_not_stored(stored: Any, first: int, last: int, missing: Any) -> None:
-    assert gaps(stored, first, last) == missing

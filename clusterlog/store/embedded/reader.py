@@ -9,11 +9,12 @@ from pathlib import Path
 from threading import RLock
 
 from clusterlog.errors import Incomplete
-from clusterlog.store.base import Found
+from clusterlog.store.base import Found, Progress, Sequences
 from clusterlog.store.embedded.index.plan import Window
 from clusterlog.store.embedded.raw import partition
 from clusterlog.store.embedded.raw.partition import FrameTable, Summary
 from clusterlog.store.embedded.search import Damage, FrameCache, PartitionSearch
+from clusterlog.store.embedded.sequences import Noted, audited
 from clusterlog.store.query import Query
 
 OPEN_PARTITIONS = 32
@@ -42,11 +43,13 @@ class Reader:
         self._cache = FrameCache(CACHE_BYTES)
         self._finished: dict[Path, _Span] = {}
         self._spans: list[_Span] = []
+        self._noted = Noted(store)
         self.reload()
 
     def reload(self) -> None:
         """See what was committed since."""
         with self._guard:
+            self._noted.forget()
             there = partition.directories(self._store)
             for gone in self._open.keys() - set(there):
                 del self._open[gone]
@@ -150,6 +153,15 @@ class Reader:
                 total += search.count(query, window.within(span.low, span.high), damage)
         _confess(damage)
         return total
+
+    def sequences(self, instance: str) -> Sequences:
+        """Which numbers of an instance are stored, by the side files."""
+        with self._guard:
+            return self._noted.sequences(instance)
+
+    def audit(self, progress: Progress) -> Iterator[Sequences]:
+        """Which numbers of every instance are stored and can be read."""
+        return audited(self._store, progress)
 
     def close(self) -> None:
         """Let go of all files."""

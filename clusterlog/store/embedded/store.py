@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from clusterlog.errors import StoreUnavailable
-from clusterlog.store.base import Delivery, Found, Outcome
+from clusterlog.store.base import Delivery, Found, Outcome, Progress, Sequences, unseen
 from clusterlog.store.embedded.check import damage
 from clusterlog.store.embedded.reader import Reader
 from clusterlog.store.embedded.writer import Writer
@@ -67,6 +67,18 @@ class EmbeddedStore:
         """How many events match; ``limit``, ``order`` and ``after`` do not count. Raises ``Incomplete`` as ``find``."""
         self._follow()
         return self._reader.count(query)
+
+    def sequences(self, instance: str) -> Sequences:
+        """Which numbers of an instance are stored, as the side files note it; no event is read for it."""
+        self._follow()
+        return self._reader.sequences(instance)
+
+    def audit(self, progress: Progress = unseen) -> Iterator[Sequences]:
+        """The same for every instance, by reading every frame; ``progress`` counts bytes.
+
+        Raises ``StoreUnavailable`` where the files cannot be read.
+        """
+        return self._reader.audit(progress)
 
     def check(self) -> list[str]:
         """Read everything, and name each place where events cannot be read any more; empty for a sound store."""
