@@ -1,10 +1,1 @@
-"""One request as a picture of text, for terminals of any width.
-
-A pure function from a ``Journey`` to rows of segments, each a text and the role by which it may be painted. Foreign
-text is escaped and cut, so that no event can move what stands beside it.
-"""
-
-from clusterlog.cli.drawing.pen import Row, Segment
-from clusterlog.cli.drawing.picture import draw, rows
-
-__all__ = ["Row", "Segment", "draw", "rows"]
+"""What people see of requests, errors and tables: rows of segments, each a text and the role by which it is painted."""

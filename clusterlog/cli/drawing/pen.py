@@ -42,9 +42,17 @@ class Ink:
     leads_to: str = "→"
     cut: str = "…"
     delta: str = "Δ"
+    plus_minus: str = "±"
+    neighbour: str = "·"
+    begin: str = "┌"
+    within: str = "│"
+    last: str = "└"
+    branch: str = "├"
 
 
-ASCII = Ink("*", "x", "|", ":", "-", "+", ">", "<", "+", "+", "+", "+", "->", "...", "diff")
+ASCII = Ink(
+    *("*", "x", "|", ":", "-", "+", ">", "<", "+", "+", "+", "+", "->", "...", "diff", "+-", ".", "/", "|", "\\", "|"),
+)
 
 
 class Pen:

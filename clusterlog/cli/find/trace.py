@@ -8,12 +8,13 @@ from clusterlog.cli import paint
 from clusterlog.cli.find.request import documents
 from clusterlog.cli.find.stored import opened
 from clusterlog.cli.options import as_json, on_screen, with_settings
+from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings
 
 
 @click.command()
-@click.argument("request_id", metavar="ID")
+@click.argument("request_id", metavar="ID", shell_complete=candidates.request_ids)
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
 @click.option("--width", type=click.IntRange(40, 1000), help="Columns to draw in; in a pipe nothing is cut.")
 @with_settings("home")
@@ -34,7 +35,7 @@ def trace(settings: Settings, request_id: str, ascii_only: bool, width: int | No
 
         paint.emit(dumps(document(found)))
         return
-    from clusterlog.cli.drawing import rows
+    from clusterlog.cli.drawing.story import rows
 
     with paint.paged():
         paint.show_rows(rows(found, width=width or paint.width(), ascii_only=ascii_only or not paint.unicode()))

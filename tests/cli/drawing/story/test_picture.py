@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterlog.cli.drawing import draw, rows
+from clusterlog.cli.drawing.story import draw, rows
 from clusterlog.cli.line import columns
 from clusterlog.search.story.journey import journey
 
 HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[3]
 
 
 def _stories() -> Any:
     if "stories" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("stories", HERE.parent / "stories.py")
+        spec = importlib.util.spec_from_file_location("stories", TESTS / "stories.py")
         assert spec is not None
         assert spec.loader is not None
         sys.modules["stories"] = importlib.util.module_from_spec(spec)
@@ -309,12 +310,13 @@ def test_times_without_a_value_are_a_question_mark() -> None:
     assert [row.split()[0] for row in table(story, width=100)] == ["+0.000", "?"]
 
 
-def test_an_order_that_is_not_known_is_marked_and_the_mark_explained() -> None:
+def test_lines_whose_order_is_not_known_stand_in_a_bracket_and_its_meaning_below() -> None:
     story = stories.Story()
     story.process("a-1").log(1, "a")
     story.process("b-1").log(2, "b")
-    first, second, blank, meaning = table(story, width=100)
-    assert first.split()[0] == "+0.000"
-    assert second.split()[0] == "~+0.001"
+    story.process("c-1").log(3, "c")
+    story.processes[2].log(4, "d")
+    *rows_, blank, meaning = table(story, width=100)
+    assert [row[0] for row in rows_] == ["┌", "│", "└", " "]
     assert blank == ""
-    assert meaning == "~ not known to be after the line above"
+    assert meaning == "┌│└ order not known"

@@ -1,0 +1,75 @@
+"""What is to be said of a request before its events: what it was, why it failed, where the time went, what is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from clusterlog.cli.drawing.pen import INDENT, Pen, Row, Segment, wrapped
+from clusterlog.cli.drawing.story.lanes import Lanes, letter
+from clusterlog.search.instant import spoken
+from clusterlog.search.receipt import Receipt, sentences
+from clusterlog.search.story.journey import Journey
+from clusterlog.search.story.verdict import Sentence, verdict
+
+_LABELS = {"failure": "why", "time": "time", "data": "data"}
+_RAW = "--raw-times shows them as recorded"
+
+
+def said_of(journey: Journey, receipts: Iterable[Receipt] = ()) -> tuple[Sentence, ...]:
+    """All that is to be said: of the request itself, then of what is known to be complete."""
+    return (*verdict(journey), *sentences(journey, receipts))
+
+
+def header(
+    journey: Journey, lanes: Lanes | None, pen: Pen, width: int | None, receipts: tuple[Receipt, ...] = ()
+) -> Iterator[Row]:
+    """The rows before the events; the last ones name the nodes by the letters of their ``lanes``, if they have any."""
+    yield from wrapped([Segment("Request ")], _facts(journey, pen), width)
+    lost = {receipt.text for receipt in receipts if receipt.losses}
+    for sentence in said_of(journey, receipts):
+        role = "bad" if sentence.kind == "failure" or sentence.text in lost else "dim"
+        mark = "! " if sentence.text in lost else ""
+        words = [Segment(word) for word in pen.clean(mark + sentence.text).split(" ")]
+        yield from wrapped([Segment(_LABELS[sentence.kind].ljust(INDENT), role)], words, width, " ")
+    if clocks := _clocks(journey, pen):
+        yield from wrapped([Segment("clock".ljust(INDENT), "dim")], clocks, width)
+    if lanes is not None:
+        labels = [
+            Segment(f"{letter(number)} {pen.fit(label, 40)}", f"lane{number}")
+            for number, label in enumerate(lanes.labels)
+        ]
+        yield from wrapped([Segment("nodes".ljust(INDENT), "dim")], labels, width)
+
+
+def _facts(journey: Journey, pen: Pen) -> Iterator[Segment]:
+    yield Segment(pen.fit(journey.id, 100) or "?", "id")
+    if journey.root is not None:
+        answer = f" {pen.ink.leads_to} {journey.status}" if journey.status is not None else ""
+        yield Segment(pen.fit(f"{journey.method} {journey.route}".strip(), 100) + answer)
+    role = {"ok": "good", "failed": "bad"}.get(journey.outcome, "")
+    yield Segment(journey.outcome.upper() if journey.outcome != "ok" else "ok", role)
+    if journey.duration_ns is not None:
+        yield Segment(spoken(journey.duration_ns) + ("" if journey.root is not None else " so far"))
+    for count, what in ((len(journey.nodes), "node"), (len(journey.entries), "event"), (journey.spans, "span")):
+        yield Segment(f"{count:,} {what}{'' if count == 1 else 's'}")
+    if journey.started:
+        yield Segment(f"{journey.started[:23]}Z", "dim")
+
+
+def _clocks(journey: Journey, pen: Pen) -> list[Segment]:
+    """What was measured of clocks that are off by more than the error; what is only proven the verdict says."""
+    off: dict[str, str] = {}
+    corrected = False
+    for lane in journey.lanes:
+        clock = lane.clock
+        if clock.offset_ns is not None and clock.error_ns is not None and abs(clock.offset_ns) > clock.error_ns:
+            corrected = corrected or clock.corrected
+            sign = "+" if clock.offset_ns > 0 else "-"
+            error = f"{pen.ink.plus_minus}{spoken(clock.error_ns)}"
+            off[lane.node] = f"{pen.fit(lane.node, 40)} {sign}{spoken(abs(clock.offset_ns))} {error}"
+    if not off:
+        return []
+    said = [Segment(each + ("," if number < len(off) - 1 else "")) for number, each in enumerate(off.values())]
+    if corrected:
+        return [*said, Segment("(measured); corrected", "dim"), Segment(_RAW, "dim")]
+    return [*said, Segment("(measured); shown as recorded", "dim")]

@@ -1,0 +1,96 @@
+"""What one line says of an event: when and where it was told, what happened, how long it took, what went wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from clusterlog.cli.drawing.pen import Ink
+from clusterlog.search.instant import spoken
+from clusterlog.search.story.event import Event, request_line, text
+from clusterlog.search.story.journey import Entry, Journey
+
+DELTA = 7
+"""Columns that a length of time takes at most."""
+
+
+class Message(NamedTuple):
+    """What happened. ``outcome`` is what must not be cut off behind the words, ``took`` what may go first."""
+
+    words: str
+    outcome: str = ""
+    took: str = ""
+
+    @property
+    def whole(self) -> str:
+        """All of it."""
+        return " ".join(filter(None, self))
+
+
+def where(event: Event) -> str:
+    """The logger; of our own loggers, what kind of event it is."""
+    return event.logger.removeprefix("clusterlog.") if event.kind != "line" else event.logger
+
+
+def message(event: Event, ink: Ink) -> Message:
+    """What a line says of an event; not escaped."""
+    took = "" if event.duration_ns is None else spoken(event.duration_ns)
+    status = "" if event.status is None else str(event.status)
+    if event.kind == "access":
+        asked = f"{text(event.document, 'http.request.method')} {text(event.document, 'url.path')}".strip()
+        reason = text(event.document, "event.reason")
+        answer = status or f"no response{reason and f' ({reason})'}"
+        if asked:
+            return Message(asked, f"{ink.leads_to} {answer}", took and f"in {took}")
+    if event.kind == "call" and (asked := request_line(event)):
+        answer = status or ("failed" if event.failed else "")
+        return Message(f"{ink.leads_to} {asked}", answer, took and f"in {took}")
+    return Message(text(event.document, "message"), took=f"took {took}" if event.kind == "span" and took else "")
+
+
+def raised(event: Event) -> str:
+    """Type and message of an event's exception; empty if it has none."""
+    return ": ".join(filter(None, (text(event.document, "error.type"), text(event.document, "error.message"))))
+
+
+def mark_of(event: Event) -> str:
+    """The short form of the exception's fingerprint, by which its stack trace is found below; empty without one."""
+    fingerprint = text(event.document, "clusterlog.error.fingerprint")[:4]
+    return f"#{fingerprint}" if fingerprint else ""
+
+
+def error(event: Event) -> str:
+    """Type, message and mark of an exception, as far as the event's message does not say them."""
+    said = text(event.document, "message") if event.kind == "line" else ""
+    kind, reason = text(event.document, "error.type"), text(event.document, "error.message")
+    known = bool(kind or reason) and kind in said and reason in said
+    return "  ".join(filter(None, ("" if known else raised(event), mark_of(event))))
+
+
+def offset(journey: Journey, event: Event, *, begin: bool = False) -> str:
+    """How long after the request's begin, in seconds: ``+1.421``; a question mark where nothing tells it.
+
+    ``begin``: when what the event ends was begun.
+    """
+    found = journey.offset_ns(event)
+    if found is not None and begin:
+        found -= event.duration_ns or 0
+    return "?" if found is None else f"{found / 1e9:+.3f}"
+
+
+def delta(journey: Journey, above: Entry | None, entry: Entry) -> str:
+    """Since the line above, unless one of the two clocks is wrong or the order is not that of the clocks."""
+    if above is None:
+        return ""
+    times = journey.time_ns(above.event), journey.time_ns(entry.event)
+    if times[0] is None or times[1] is None or times[1] < times[0]:
+        return ""
+    clocks = [journey.clocks.clock(one.event) for one in (above, entry)]
+    if above.event.clock != entry.event.clock and any(clock.wrong for clock in clocks):
+        return ""
+    return brief(times[1] - times[0])
+
+
+def brief(ns: int) -> str:
+    """A length of time in seven columns at most; empty if it is of no use there, beyond millennia."""
+    lengths = (spoken(ns), f"{ns // 1_000_000_000} s", f"{ns // 86_400_000_000_000} d")
+    return next((length for length in lengths if len(length) <= DELTA), "")

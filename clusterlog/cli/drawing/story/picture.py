@@ -1,0 +1,49 @@
+"""One request as rows: what is to be said about it, under that each event in causal order, and its exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, bounded
+from clusterlog.cli.drawing.story.header import header
+from clusterlog.cli.drawing.story.lanes import Lanes
+from clusterlog.cli.drawing.story.selection import EVERYTHING, View, selected
+from clusterlog.cli.drawing.story.stack import stacks
+from clusterlog.cli.drawing.story.timeline import Timeline, legend
+from clusterlog.cli.drawing.story.tree import Tree
+from clusterlog.search.receipt import Receipt
+from clusterlog.search.story.event import Document
+from clusterlog.search.story.journey import Journey
+
+
+def draw(journey: Journey, *, width: int | None = None, ascii_only: bool = False) -> list[str]:
+    """The picture as lines of text without colour; arguments as for ``rows``."""
+    drawn = rows(journey, width=width, ascii_only=ascii_only)
+    return ["".join(segment.text for segment in row).rstrip() for row in drawn]
+
+
+def rows(
+    journey: Journey,
+    *,
+    view: View = EVERYTHING,
+    receipts: Iterable[Receipt] = (),
+    neighbours: Iterable[Document] = (),
+    nested: bool = False,
+    width: int | None = None,
+    ascii_only: bool = False,
+) -> list[Row]:
+    """The picture as rows of segments.
+
+    ``receipts`` say what is complete and where something was lost. ``neighbours`` are further events of the same
+    processes, drawn dim. ``nested``: as a tree of visits, calls and steps instead of a list. ``width`` is in columns
+    of a terminal, 40 or more; without one nothing is cut. With ``ascii_only`` nothing but ASCII is drawn, and foreign
+    characters are escaped.
+    """
+    pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
+    receipts = tuple(receipts)
+    selection = selected(journey, view, receipts, neighbours)
+    lanes = Lanes(journey, selection.entries, pen)
+    table = Tree(journey, selection, lanes, pen, width) if nested else Timeline(journey, selection, lanes, pen, width)
+    drawn = [*header(journey, lanes, pen, width, receipts), (), *table.rows(), *legend(selection, view, pen)]
+    drawn += stacks(journey, selection, pen, width)
+    return drawn if width is None else [bounded(row, width) for row in drawn]
