@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterlog.errors import NotAllowed, SettingError
-from clusterlog.settings import Settings, load, names
+from clusterlog.settings import Settings, load, names, rate
 
 
 @pytest.fixture
@@ -183,6 +183,28 @@ def test_durations_are_read(put, text, seconds):
 )
 def test_sizes_are_read(put, text, size):
     assert put({"disk_limit": text}).disk_limit == size
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("off", None),
+        ("", None),
+        (False, None),
+        ("100/60s", (100, 60.0)),
+        (" 5/1m ", (5, 60.0)),
+        ("1/250ms", (1, 0.25)),
+        ("10/60", (10, 60.0)),
+    ],
+)
+def test_a_rate_is_read(put, given, found):
+    assert rate(put({"throttle": given}).throttle) == found
+
+
+@pytest.mark.parametrize("given", ["on", "100", "100/", "/60s", "0/60s", "-1/60s", "5/0s", "5/soon", "1.5/60s"])
+def test_what_is_no_rate_is_told_with_an_example(put, given):
+    with pytest.raises(SettingError, match=r"throttle = .*: expected off, or lines and the time .* such as 100/60s"):
+        put({"throttle": given})
 
 
 def test_lists_are_read_from_texts_and_lists_alike(put):

@@ -331,3 +331,59 @@ def test_a_user_key_that_cannot_be_read_is_an_event_at_warning_and_counted(home)
     assert (warned["log"], said["message"]) == ({"level": "warning", "logger": "py.warnings"}, "said")
     assert warned["message"].startswith(f"cannot read the user key {home.path}/user.key: is a directory: ")
     assert said["user"]["hash"]
+
+
+@pytest.mark.parametrize("ending", ["clusterlog.stop()", "clusterlog.flush(); os.kill(os.getpid(), 9)", "pass"])
+def test_what_a_throttle_holds_back_is_told_at_the_end_whichever_logger_said_it(home, ending):
+    done = home.run(
+        f"""
+        import logging, os, clusterlog, structlog
+        clusterlog.start("shop", throttle="2/1h")
+        for number in range(5):
+            clusterlog.get_logger("native").info("said %d", number, amount=number, cart=[number])
+            logging.getLogger("standard").warning("said %d", number, extra={{"amount": number}})
+            structlog.get_logger("struct").error("said", amount=number)
+        {ending}
+        """
+    )
+    assert done.returncode == (-9 if "kill" in ending else 0), done.stderr
+    said = [told for each in home.documents() for told in each if told["event"]["kind"] == "event"]
+    assert [told["message"] for told in said[:6]] == ["said 0", "said 0", "said", "said 1", "said 1", "said"]
+    ends = [(told["log"]["logger"], told["log"]["level"], *told["message"].split(" s: ")) for told in said[6:]]
+    assert sorted((*each[:2], each[2].rpartition(" ")[0], each[3]) for each in ends) == [
+        ("native", "info", "repeated 3 times in", "said 4"),
+        ("standard", "warning", "repeated 3 times in", "said 4"),
+        ("struct", "error", "repeated 3 times in", "said"),
+    ]
+    native = next(told for told in said[6:] if told["log"]["logger"] == "native")
+    assert native["labels"] == {"amount": 4, "cart": [4]}
+    assert native["clusterlog"]["template"] == "said %d"
+    facts = native["clusterlog"]["repeated"]
+    assert (facts["count"], facts["first"]["message"], facts["last"]["message"]) == (3, "said 2", "said 4")
+    assert facts["last"]["time"] == native["@timestamp"]
+
+
+def test_what_is_held_back_takes_no_number_and_counts_as_no_loss(home):
+    clusterlog.start("shop", home=str(home.path), throttle="1/1h")
+    for _ in range(10):
+        clusterlog.get_logger("x").info("said")
+    assert clusterlog.dropped() == {}
+    clusterlog.stop()
+    numbers = [told["event"]["sequence"] for told in home.documents()[0]]
+    assert numbers == [1, 2, 3, 4]  # open, the line, what is told of the other nine, close
+
+
+def test_secrets_are_taken_out_of_what_is_told_of_lines_held_back(home):
+    clusterlog.start("shop", home=str(home.path), throttle="1/1h")
+    for _ in range(3):
+        clusterlog.get_logger("x").info("said %s", "Bearer abcdefghijklmnopqrstuvwxyz0123456789", password="hunter2")
+    clusterlog.stop()
+    told = json.dumps(home.documents())
+    assert "repeated 2 times" in told
+    assert "hunter2" not in told
+    assert "abcdefghijklmnop" not in told
+
+
+def test_without_a_throttle_nothing_stands_before_the_road(home):
+    clusterlog.start("shop", home=str(home.path))
+    assert type(slot.road).__name__ == "SpoolRoad"
