@@ -16,10 +16,11 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,18}))?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CLOCK = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 _AGO = re.compile(r"(?:now\s*-\s*)?(\d{1,9})\s*([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
-FORMS = "2026-11-03T12:00:00Z, 2026-11-03, 15m, 2h, 7d or now-15m"
+FORMS = "2026-11-03T12:00:00Z, 2026-11-03, 15m, 2h, 7d, now-15m or 11:50 (UTC)"
 
 
 def instant(text: object) -> int | None:
@@ -56,14 +57,17 @@ def rfc3339(ns: int) -> str:
 def parse_time(text: str, now_ns: int) -> int:
     """Nanoseconds since the epoch for ``--since`` and ``--until``.
 
-    Takes an RFC 3339 time, a date (its first moment; UTC wherever no offset is given), a time before now such as
-    ``15m``, ``2h``, ``7d`` or ``now-15m``, or ``now``. Raises ``SettingError`` with the accepted forms.
+    Takes an RFC 3339 time, a date (its first moment; UTC wherever no offset is given), a time of day such as ``11:50``
+    (the last time it was that), a time before now such as ``15m``, ``2h``, ``7d`` or ``now-15m``, or ``now``. Raises
+    ``SettingError`` with the accepted forms.
     """
     given = text.strip()
     if given == "now":
         return now_ns
     if (ago := _AGO.fullmatch(given)) is not None:
         return max(0, now_ns - int(ago[1]) * _UNITS[ago[2]] * SECOND)
+    if (clock := _CLOCK.fullmatch(given)) is not None and (latest := _last_time_of_day(clock, now_ns)) is not None:
+        return latest
     whole_day = day(given)
     found = _RFC3339.fullmatch(given)
     ns = whole_day[0] if whole_day else _nanoseconds(found) if found else None
@@ -100,6 +104,15 @@ def milliseconds(ns: int) -> str:
     if abs(ns) < 9_950_000 and ns % 1_000_000:
         return f"{ns / 1e6:.1f} ms"
     return f"{round(ns / 1e6):,} ms"
+
+
+def _last_time_of_day(found: re.Match[str], now_ns: int) -> int | None:
+    hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    whole_day = 86_400 * SECOND
+    today = now_ns - now_ns % whole_day + (hour * 3600 + minute * 60 + second) * SECOND
+    return max(0, today if today <= now_ns else today - whole_day)
 
 
 def _nanoseconds(found: re.Match[str]) -> int | None:

@@ -184,7 +184,9 @@ class StoreContract:
         assert self.sequences(store, Wildcard(field, ("", *[piece] * 1_000, ""))) == fits
 
     def test_levels_are_compared_by_their_names_from_the_lowest_to_the_highest(self, store: SearchableSink) -> None:
-        self._fill(store, *[{"log__level": level} for level in ("debug", "info", "warning", "error", "critical", "odd")])
+        self._fill(
+            store, *[{"log__level": level} for level in ("debug", "info", "warning", "error", "critical", "odd")]
+        )
         assert self.sequences(store, parse("level >= warning")) == [3, 4, 5]
         assert self.sequences(store, parse("level < warning")) == [1, 2]
         assert self.sequences(store, parse("not level < warning")) == [3, 4, 5, 6]

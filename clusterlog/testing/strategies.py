@@ -15,6 +15,7 @@ KEYWORDS = ("log.level", "service.name", "http.request.id", "trace.id", "labels.
 TEXTS = ("message", "error.message", "error.stack_trace")
 NUMBERS = ("http.response.status_code", "event.duration", "process.pid")
 METRICS = ("clusterlog.metrics.m", "clusterlog.metrics.w")
+LISTS = ("labels.many", "host.ip")
 OBJECTS = ("labels", "http", "error", "clusterlog.metrics", "absent.object")
 
 BEGIN = 1_700_000_000_000_000_000
@@ -23,6 +24,7 @@ BEGIN = 1_700_000_000_000_000_000
 _INSTANCES = ("0190aaaa0000700080000000000000a1", "0190aaaa0000700080000000000000b2")
 _WORDS = ("red", "green", "blue", "RED", "x1", "42")
 _VALUES = ("a", "b", "ab", "abc", "42", "a b")
+_LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "level 25")
 
 
 def stamp(time: int) -> str:
@@ -41,6 +43,12 @@ def keyword_values() -> st.SearchStrategy[str]:
     return st.sampled_from(_VALUES)
 
 
+def mixed_values() -> st.SearchStrategy[Any]:
+    """What a field may hold besides one text: several values, none, and values of other types."""
+    one = keyword_values() | st.sampled_from([True, False, 42, 1.5, None])
+    return one | st.lists(one, max_size=3)
+
+
 def numbers() -> st.SearchStrategy[int]:
     """Whole numbers that often are the same."""
     return st.integers(-2, 6)
@@ -52,6 +60,10 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     event: dict[str, Any] = {"@timestamp": stamp(BEGIN + draw(st.integers(0, 4_000)))}
     for path in draw(st.sets(st.sampled_from(KEYWORDS))):
         put(event, path, draw(keyword_values()))
+    if draw(st.booleans()):
+        put(event, "log.level", draw(st.sampled_from(_LEVELS)))
+    for path in draw(st.sets(st.sampled_from(LISTS))):
+        put(event, path, draw(mixed_values()))
     for path in draw(st.sets(st.sampled_from(TEXTS))):
         put(event, path, draw(sentences()))
     for path in draw(st.sets(st.sampled_from((*NUMBERS, *METRICS)))):
@@ -96,8 +108,9 @@ def _leaves() -> st.SearchStrategy[Node]:
         st.builds(Match, st.sampled_from(KEYWORDS), keyword_values()),
         st.builds(Match, st.sampled_from((*NUMBERS, *METRICS)), numbers()),
         st.builds(Match, st.sampled_from((*TEXTS, None)), sentences(), st.booleans()),
-        st.builds(Wildcard, st.sampled_from((*KEYWORDS, *TEXTS, None)), pieces),
-        st.builds(Exists, st.one_of(fields, st.sampled_from(OBJECTS))),
+        st.builds(Match, st.sampled_from(LISTS), keyword_values() | st.sampled_from([True, 42, 1.5])),
+        st.builds(Wildcard, st.sampled_from((*KEYWORDS, *LISTS, *TEXTS, None)), pieces),
+        st.builds(Exists, st.one_of(fields, st.sampled_from((*OBJECTS, *LISTS)))),
         st.builds(Range, st.sampled_from((*NUMBERS, *METRICS)), gt=bounds, lte=bounds),
         st.builds(Range, st.sampled_from((*NUMBERS, *METRICS)), gte=bounds),
         st.builds(Range, st.sampled_from((*NUMBERS, *METRICS)), lt=bounds),
@@ -118,10 +131,48 @@ def nodes(leaves: st.SearchStrategy[Node] | None = None) -> st.SearchStrategy[No
     )
 
 
+def _typed_conditions() -> st.SearchStrategy[str]:
+    words = sentences().filter(bool)
+    stars = st.sampled_from(("a*", "*b", "*a*b*", "*", "a b*", "4*2", "**"))
+    text_stars = st.sampled_from(("r*", "*e*", "g*n blue", "*", "4*", "*e*e*"))
+    return st.one_of(
+        st.builds("{}: {}".format, st.sampled_from((*KEYWORDS, *LISTS)), keyword_values() | stars),
+        st.builds("{}: ({} or not {})".format, st.sampled_from((*KEYWORDS, *LISTS)), stars, keyword_values()),
+        st.builds("{}: {}".format, st.sampled_from(TEXTS), words | words.map('"{}"'.format) | text_stars),
+        st.one_of(words, words.map('"{}"'.format), text_stars),
+        st.builds("level: {}".format, st.sampled_from((*_LEVELS[:7], "WARNING", "e*", '"level 25"'))),
+        st.builds("level {} {}".format, st.sampled_from(("<", "<=", ">", ">=")), st.sampled_from(_LEVELS[:7])),
+        st.builds("{} {} {}".format, st.sampled_from(NUMBERS), st.sampled_from(("<", "<=", ">", ">=", ":")), numbers()),
+        st.builds("dur > {}ns".format, st.integers(0, 6)),
+        st.builds("{}: 0s".format, st.sampled_from(("since", "until"))),
+        st.builds('{}: "{}"'.format, st.sampled_from(("since", "until")), moments().map(stamp)),
+        st.builds("@timestamp {} now".format, st.sampled_from(("<", "<=", ">", ">="))),
+        st.builds("has: {}".format, st.sampled_from(("exception", "request", "level", *LISTS, *METRICS))),
+    )
+
+
+def typed_queries() -> st.SearchStrategy[str]:
+    """Conditions as people type them, joined in every way, with times that count from a moment among the events."""
+    return st.recursive(
+        _typed_conditions(),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=2, max_size=3).map(lambda parts: f"({' and '.join(parts)})"),
+            st.lists(inner, min_size=2, max_size=3).map(lambda parts: f"({' or '.join(parts)})"),
+            inner.map("not ({})".format),
+        ),
+        max_leaves=5,
+    )
+
+
+def moments() -> st.SearchStrategy[int]:
+    """Times (ns) around those of the events."""
+    return st.integers(-10, 4_010).map(lambda at: BEGIN + at)
+
+
 @st.composite
 def queries(draw: st.DrawFn, where: st.SearchStrategy[Node] | None = None) -> Query:
     """Questions with every combination of range, order, limit and page."""
-    moment = st.integers(-10, 4_010).map(lambda at: BEGIN + at)
+    moment = moments()
     return Query(
         where=draw(where if where is not None else nodes()),
         since=draw(st.none() | moment),

@@ -96,6 +96,10 @@ def test_a_day_is_its_first_and_its_last_nanosecond() -> None:
         ("2026-11-03T12:00:00.25+01:00", NOW - 3600 * SECOND + SECOND // 4),
         ("2026-11-03 12:00", NOW),
         ("999999999w", 0),
+        ("11:50", NOW - 600 * SECOND),
+        ("12:00", NOW),
+        ("12:00:01", NOW - 86_399 * SECOND),
+        ("23:30", NOW - 12 * 3600 * SECOND - 1800 * SECOND),
     ],
 )
 def test_since_takes_times_dates_and_lengths_of_time_before_now(text: str, ns: int) -> None:
@@ -104,7 +108,22 @@ def test_since_takes_times_dates_and_lengths_of_time_before_now(text: str, ns: i
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "15", "-15m", "15 minutes", "now+15m", "1969-12-31", "9999-01-01", "m", "x" * 999, "15m\n\x00"],
+    [
+        "",
+        "yesterday",
+        "15",
+        "-15m",
+        "15 minutes",
+        "now+15m",
+        "1969-12-31",
+        "9999-01-01",
+        "m",
+        "24:00",
+        "11:60",
+        "1:50",
+        "x" * 999,
+        "15m\n\x00",
+    ],
 )
 def test_what_since_cannot_read_is_answered_in_one_line_with_the_forms_it_takes(text: str) -> None:
     with pytest.raises(
@@ -113,6 +132,10 @@ def test_what_since_cannot_read_is_answered_in_one_line_with_the_forms_it_takes(
         parse_time(text, NOW)
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 200
+
+
+def test_a_time_of_day_before_the_first_day_is_the_first_moment() -> None:
+    assert parse_time("11:50", 5 * SECOND) == 0
 
 
 @given(st.text(max_size=60) | st.from_regex(r"(now-)?[0-9]{1,12}[smhdw]|[0-9]{4}-[0-9]{2}-[0-9]{2}(T.{0,20})?"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from difflib import get_close_matches
 from typing import Literal
 
@@ -9,6 +10,7 @@ Kind = Literal["text", "number", "time", "level", "label", "word"]
 
 SHORT = {
     "dataset": "event.dataset",
+    "dur": "event.duration",
     "error": "error.message",
     "level": "log.level",
     "logger": "log.logger",
@@ -23,11 +25,37 @@ SHORT = {
 }
 """What people type, and the field it stands for. (``message`` is a field's own name.)"""
 
+OWN = {"has": "has: exception", "since": "since: 15m", "until": "until: 5m"}
+"""Names that are no fields and yet stand before a colon, each with an example."""
+
+NOT_A_HASH = {
+    "user": "users are kept as hashes, and this is none: to find a user by name there is --user",
+    "session": "sessions are kept as hashes, and this is none: copy one from an event, or write how it begins: 3f9a*",
+}
+"""Why a name or a cookie finds nothing, by short name."""
+
+LEVELS = (
+    ("trace",),
+    ("debug",),
+    ("info",),
+    ("notice",),
+    ("warning", "warn"),
+    ("error",),
+    ("critical", "fatal"),
+    ("alert",),
+    ("emergency",),
+)
+"""The names of levels, lowest first: Python's, and those of other loggers and of syslog between and beside them."""
+
+DURATIONS = frozenset({"event.duration"})
+"""Number fields that are lengths of time, in nanoseconds."""
+
 _TEXT = frozenset({"message", "error.message", "error.stack_trace"})
 _TIMES = frozenset({"@timestamp", "event.created", "event.end", "event.ingested", "event.start"})
 _NUMBERS = frozenset(
     {
         "clusterlog.call.status_code",
+        "clusterlog.repeated.count",
         "clusterlog.state.backlog_bytes",
         "clusterlog.state.backlog_events",
         "clusterlog.state.count",
@@ -128,6 +156,16 @@ def kind_of(field: str) -> Kind:
     return "word"
 
 
+def levels(operator: str, name: str) -> tuple[str, ...] | None:
+    """The names of the levels that ``operator name`` means, such as ``>= warning``; ``None`` if it names no level."""
+    rank = next((rank for rank, group in enumerate(LEVELS) if name in group), None)
+    if rank is None:
+        return None
+    first = rank + (operator == ">") if operator in (">", ">=") else 0
+    last = rank + (operator == "<=") if operator in ("<", "<=") else len(LEVELS)
+    return tuple(name for group in LEVELS[first:last] for name in group)
+
+
 def is_known(field: str) -> bool:
     """Whether the type of a field is certain, because clusterlog writes it or ECS and the mapping fix it."""
     return field in KNOWN or field.startswith(("clusterlog.metrics.", "labels."))
@@ -136,7 +174,7 @@ def is_known(field: str) -> bool:
 def unknown(name: str) -> str:
     """Why a name is no field, and what may have been meant: one line."""
     if "*" in name:
-        return f'"{name}": field names have no wildcards: name the field, as in message: time*'
+        return f'"{name}": field names have no wildcards: name the field, such as {_fitting(name)}'
     if name in _OBJECTS:
         return f'"{name}" is an object: name a field in it, such as {_example(name)}'
     near = _near(name)
@@ -152,13 +190,19 @@ def _example(name: str) -> str:
     return inside[0] if inside else f"{name}.name"
 
 
+def _fitting(pattern: str) -> str:
+    """Fields that a pattern may have meant; ``message`` where it fits none of ours, or too many."""
+    names = fnmatch.filter(sorted(KNOWN), pattern.replace("[", "[[]").replace("?", "[?]"))
+    return ", ".join(names[:3]) if 0 < len(names) <= 10 else "message"
+
+
 def _near(name: str) -> list[str]:
     """At most three: fields that end in the name, then names that are written alike."""
     name = name[:80].lower()
     known = sorted(KNOWN, key=lambda field: (field.startswith("clusterlog."), field))
     tails = {field: _squeezed(field.rpartition(".")[2]) for field in known}
     near = [field for field in known if field.endswith(f".{name}") or tails[field] == _squeezed(name)]
-    near += get_close_matches(name, [*SHORT, *known], 3, 0.75)
+    near += get_close_matches(name, [*SHORT, *OWN, *known], 3, 0.75)
     alike = get_close_matches(_squeezed(name), set(tails.values()), 1, 0.8)
     near += [field for field in known if tails[field] in alike]
     return list(dict.fromkeys(near))[:3]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from clusterlog.search.language import fields
-from clusterlog.search.language.parsing import number
+from clusterlog.search.language.literals import number
 from clusterlog.store.query import And, Exists, Match, Node, Not, Or, Range, Value, Wildcard
 
 _PLAIN = re.compile(r"[^\s\\():<>\"{}*\x00-\x1f\x7f-\x9f]+")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from clusterlog.errors import QueryError
 from clusterlog.search.language.parsing import DEEPEST, LONGEST, parse
+from clusterlog.search.language.reading import MOST_CONDITIONS
 from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Range, Wildcard
 
 A, B, C = (Match("labels.x", value) for value in "abc")
@@ -65,8 +66,6 @@ def test_not_binds_before_and_before_or_and_parentheses_before_all(text: str, no
         ("node", "service.node.name"),
         ("request", "http.request.id"),
         ("logger", "log.logger"),
-        ("session", "clusterlog.session.hash"),
-        ("user", "user.hash"),
         ("route", "clusterlog.route"),
         ("dataset", "event.dataset"),
         ("trace", "trace.id"),
@@ -188,8 +187,10 @@ def test_a_range_on_a_label_is_asked_of_the_metric_of_its_name() -> None:
         ("labels: *", "labels", "such as labels.order_id"),
         ("labels.: 5", "labels.", "no field"),
         ("http..id: 5", "http..id", "no field"),
-        ("labels.*: 5", "labels.*", "field names have no wildcards"),
+        ("labels.*: 5", "labels.*", "field names have no wildcards: name the field, such as message"),
         ("*: 5", "*", "field names have no wildcards"),
+        ("trace.*: 5", "trace.*", "such as trace.id"),
+        ("*.status_code: 5", "*.status_code", "such as clusterlog.call.status_code, http.response.status_code"),
         ("status: 5*", "5*", "is a number: write a range"),
         ("status: many", "many", "is a number of at most 64 bits"),
         ("status: 400 404", "400 404", "one number is expected"),
@@ -197,11 +198,27 @@ def test_a_range_on_a_label_is_asked_of_the_metric_of_its_name() -> None:
         ("status > 1e999", "1e999", "at most 64 bits"),
         ("status > nan", "nan", "at most 64 bits"),
         ("status > " + "9" * 5000, "9" * 5000, "at most 64 bits"),
-        ("@timestamp > yesterday", "yesterday", 'is a time: write "2026-11-03T12:00:00Z" or 2026-11-03'),
-        ("@timestamp > now-15m", "now-15m", "there is --since"),
+        ("@timestamp > yesterday", "yesterday", 'is a time: write "2026-11-03T12:00:00Z", 2026-11-03 or now-15m'),
+        ("@timestamp > now-15m/m", "now-15m/m", "is a time"),
+        ("@timestamp > now-*", "now-*", "a range has no wildcards"),
+        ("@timestamp: now-*", "now-*", "is a time"),
         ('@timestamp > "0001-01-01T00:00:00+02:00"', '"0001-01-01T00:00:00+02:00"', "between the years 1 and 9999"),
         ("message > a", "message", "is text and has no order"),
-        ("level >= warning", "level", r"list what you mean, log.level: \(a or b\)"),
+        ("level >= 30", "30", "levels are, from the lowest, trace, debug, info, notice, warning, error, critical"),
+        ("level > w*", "w*", "a range has no wildcards"),
+        ("dur > fast", "fast", "is a length of time: write 500ms, 1.5s or 2m"),
+        ("dur > 99999999999d", "99999999999d", "is a length of time"),
+        ("since: yesterday", "yesterday", "'yesterday' is not a time: write 2026-11-03T12:00:00Z"),
+        ("since: 1*", "1*", "a time is expected here"),
+        ("since > 15m", "since", "since is followed by a colon: since: 15m"),
+        ("since: 11:50", "11", 'quotes around a value that contains ":"'),
+        ("sinc: 15m", "sinc", "did you mean since"),
+        ("has: stacktrace", "stacktrace", 'no field "stacktrace": did you mean error.stack_trace'),
+        ("has: *", "*", "has takes the name of a field"),
+        ("has: user*", "user*", "has takes the name of a field"),
+        ("user: alice", "alice", "users are kept as hashes, and this is none: .* there is --user"),
+        ("user: (3f9a* or alice smith)", "alice smith", "there is --user"),
+        ('session: "s3cr3t"', '"s3cr3t"', "sessions are kept as hashes, and this is none"),
         ("source.ip > 10.*", "10.*", "a range has no wildcards"),
         ("message: a * b", "*", "leave it out"),
         ("foo level: error", "level", 'put "and" or "or" before "level"'),
@@ -251,11 +268,24 @@ def test_half_a_query_is_answered_with_what_is_expected_behind_its_end(text: str
 
 
 def test_a_query_is_read_up_to_100000_characters() -> None:
-    longest = "labels.x: (" + " or ".join(["a"] * 19_997) + ")"
+    longest = "labels.x: (" + " or ".join(["a" * 46] * 1_999) + ")"
     longest += " " * (LONGEST - len(longest))
-    assert len(parse(longest).parts) == 19_997  # type: ignore[union-attr]
+    assert len(parse(longest).parts) == 1_999  # type: ignore[union-attr]
     with pytest.raises(QueryError, match=f"has {LONGEST + 1} characters: at most {LONGEST}"):
         parse(longest + " ")
+    with pytest.raises(QueryError, match="has 1000000 characters"):
+        parse("level: error " * 76_923 + "a")
+
+
+@pytest.mark.parametrize(
+    ("piece", "between"),
+    [("labels.x: a", " or "), ("a*", " "), ("not dur > 5", " and "), ("since: 1m", " and "), ("has: user", " or ")],
+)
+def test_a_query_has_at_most_2000_conditions(piece: str, between: str) -> None:
+    held = MOST_CONDITIONS - (between == " ")  # several words are one more, the condition they are together
+    assert parse(between.join([piece] * held))
+    with pytest.raises(QueryError, match="more than 2000 conditions: ask in several parts"):
+        parse(between.join([piece] * (held + 1)))
 
 
 @pytest.mark.parametrize("before", ["", "labels.x: "])
@@ -275,7 +305,8 @@ def test_half_a_character_is_refused_because_no_store_could_be_asked_for_it(text
 
 
 ALPHABET = 'and or not ( ) : >= < " * \\ \\and \\u00 level status labels.x message @timestamp 2026-11-03 500 é \x00 {'
-PIECES = st.sampled_from([*ALPHABET.split(" "), " ", "\n"])
+OURS = "since until has user dur 15m 5ms now warning".split()
+PIECES = st.sampled_from([*ALPHABET.split(" "), *OURS, " ", "\n"])
 
 
 @given(st.text(max_size=200) | st.lists(PIECES, max_size=30).map(" ".join) | st.lists(PIECES, max_size=30).map("".join))

@@ -9,6 +9,8 @@ from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or
 
 A, B, C = (Match("labels.x", value) for value in "abc")
 STATUS = "http.response.status_code"
+NOON = 1_793_707_200_000_000_000
+"""2026-11-03T12:00:00Z in nanoseconds."""
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,13 @@ STATUS = "http.response.status_code"
         ("not (a or b)", "not (a or b)"),
         ("a and b or c", "a and b or c"),
         ("(a or b) and c", "(a or b) and c"),
-        ('user: "x y"', 'user.hash: "x y"'),
+        ('user.hash: "x y"', 'user.hash: "x y"'),
+        ("since: 15m", '@timestamp >= "2026-11-03T11:45:00.000000000Z"'),
+        ('not until: "11:50"', 'not @timestamp < "2026-11-03T11:50:00.000000000Z"'),
+        ("@timestamp > now-1h", '@timestamp > "2026-11-03T11:00:00.000000000Z"'),
+        ("level < info and dur > 1.5ms", "(log.level: trace or log.level: debug) and event.duration > 1500000"),
+        ("level < trace", "not *"),
+        ("has: exception", "error.type: *"),
         (r"a \and b\*", r"a \and b\*"),
         ("status>=500", "http.response.status_code >= 500"),
         ('@timestamp > "2026-11-03T12:00:00Z"', '@timestamp > "2026-11-03T12:00:00.000000000Z"'),
@@ -27,7 +35,8 @@ STATUS = "http.response.status_code"
     ],
 )  # fmt: skip
 def test_a_query_is_written_with_ecs_names_as_kibana_takes_it(typed: str, written: str) -> None:
-    assert render(parse(typed)) == written
+    assert render(parse(typed, now_ns=NOON)) == written
+    assert parse(written) == parse(typed, now_ns=NOON)
 
 
 @pytest.mark.parametrize(
