@@ -342,6 +342,25 @@ def test_of_lines_from_many_threads_none_is_lost(behind):
     assert [told.count for told in behind.told] == [1993]
 
 
+def test_two_threads_that_say_the_first_of_a_kind_at_once_count_as_two(behind, monkeypatch):
+    road = Throttle(behind, 1, 1000.0)
+    other = threading.Thread(target=say, args=(road,))
+
+    class Slow(throttle._Count):
+        def __init__(self):
+            super().__init__()
+            if not other.ident:
+                other.start()
+                other.join(0.05)  # without the lock it would be through by now
+
+    monkeypatch.setattr(throttle, "_Count", Slow)
+    say(road)
+    other.join()
+    road.tell()
+    assert behind.lines == ["said"]
+    assert [told.count for told in behind.told] == [1]
+
+
 def test_a_forked_child_tells_nothing_of_its_parent_and_its_lock_is_free(road, behind):
     for _ in range(3):
         say(road)
