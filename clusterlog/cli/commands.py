@@ -32,6 +32,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),
     },
     "Set up": {
+        "doctor": ("setup.doctor.command", "Look for what is wrong with a home or an application, and how to mend it."),
         "init": ("setup.init", "Write a file of settings with every default explained."),
         "completion": ("setup.completion", "Teach bash, zsh or fish to complete commands, request ids and fields."),
         "key": ("key", "List or change the keys under which users and sessions are hashed."),

@@ -56,13 +56,13 @@ def environment(**more: str) -> dict[str, str]:
 class Speaker:
     """One process of a service; it says one event a millisecond."""
 
-    def __init__(self, home: Path, number: int, service: str, node: str) -> None:
+    def __init__(self, home: Path, number: int, service: str, node: str, host: str = "host-1") -> None:
         from clusterlog.encode.ecs import Encoder
         from clusterlog.encode.facts import Origin
         from clusterlog.record.redact import Redactor
 
         self.id = f"019ad0{number:026x}"
-        self._encoder = Encoder(Origin(service, node, "development", "host-1"), redactor=Redactor(()))
+        self._encoder = Encoder(Origin(service, node, "development", host), redactor=Redactor(()))
         self._moments = count(NOON + number * 1_000_000_000, 1_000_000)
         self._now = NOON + number * 1_000_000_000
         self.writer = Writer(
@@ -116,9 +116,9 @@ class Home:
         self.path = path
         self.speakers: list[Speaker] = []
 
-    def speaker(self, service: str = "shop", node: str = "shop-1") -> Speaker:
+    def speaker(self, service: str = "shop", node: str = "shop-1", host: str = "host-1") -> Speaker:
         """Another process."""
-        self.speakers.append(Speaker(self.path, len(self.speakers) + 1, service, node))
+        self.speakers.append(Speaker(self.path, len(self.speakers) + 1, service, node, host))
         return self.speakers[-1]
 
     def segments(self) -> list[Path]:

@@ -64,7 +64,7 @@ def lines(service: str | None = None) -> Iterator[str]:
     known = {each.name: each for each in fields(Settings) if each.name != "origins"}
     grouped = {name for _, names in _GROUPS for name in names}
     groups = (*_GROUPS, ("More", tuple(sorted(known.keys() - grouped))))
-    yield "# Settings of clusterlog. Stronger than this file are HOME/clusterlog.toml, the environment (CLUSTERLOG_STORE"
+    yield "# Settings of clusterlog. Stronger than it are HOME/clusterlog.toml, the environment (CLUSTERLOG_STORE"
     yield "# for store) and what a program gives to start(). `clusterlog doctor --settings` shows every value's origin."
     for title, names in groups:
         present = [name for name in names if name in known]

@@ -1,0 +1,122 @@
+"""Whether events leave the spools, reach a store that answers, and come from nodes that can be told apart."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from clusterlog.cli.paint import amount, counted
+from clusterlog.cli.setup.doctor import clock
+from clusterlog.cli.setup.doctor.finding import Finding
+from clusterlog.errors import ClusterlogError
+from clusterlog.search.instant import instant, spoken
+from clusterlog.search.story.event import part, text
+from clusterlog.settings import Settings, without_credentials
+from clusterlog.ship.status import status
+from clusterlog.store.base import Store
+from clusterlog.store.document import parse
+from clusterlog.store.query import Match, Query
+
+LATE_S = 60.0
+"""What waits longer than this waits for nobody."""
+_OPENED = 5000
+"""Newest starts of processes that are looked at for the names of nodes."""
+_ANSWER_S = 3.0
+_LOOPBACK = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+
+
+def examine(settings: Settings, now_ns: int) -> Iterator[Finding]:
+    """Everything from the spool on."""
+    if settings.home_path.is_dir():
+        yield from _shipper(settings)
+    newest = None
+    if settings.store:
+        yield _remote(settings.store)
+    else:
+        store = settings.home_path / "store"
+        if not store.is_dir():
+            yield Finding("store", "note", "nothing is stored yet")
+        else:
+            try:
+                newest, findings = _embedded(store)
+                yield from findings
+            except ClusterlogError as error:
+                yield Finding("store", "problem", str(error), f"look into it: `clusterlog spool verify`, then {store}")
+    yield from clock.examine(newest, now_ns)
+    if settings.node in _LOOPBACK:
+        text = f"this node is called {settings.node}, as every other one will be that has no host name"
+        yield Finding("node name", "problem", text, "set node (CLUSTERLOG_NODE) to a name of its own on every node")
+
+
+def _shipper(settings: Settings) -> Iterator[Finding]:
+    told = status(settings)
+    waiting, age = told["backlog"]["events"], told["backlog"]["oldest_age_s"] or 0.0
+    running = told["shipper"]["state"] == "running"
+    late = f"{counted(waiting, 'event')}, the oldest for {spoken(int(age * 1e9))}"
+    if not running and waiting and age > LATE_S:
+        mend = "run `clusterlog ship` beside the application, as a service of its own"
+        yield Finding("shipper", "problem", f"none runs, and {late} wait", mend)
+    elif running and told["store"]["error"]:
+        mend = "mend what it says; events wait in the spool meanwhile"
+        yield Finding("shipper", "problem", f"it runs, and cannot deliver: {told['store']['error']}", mend)
+    elif running:
+        yield Finding("shipper", "ok", f"process {told['shipper']['pid']} runs, {counted(waiting, 'event')} wait")
+    else:
+        yield Finding("shipper", "note", f"none runs; {counted(waiting, 'event')} wait, trace and search deliver them")
+    lost = told["dropped"]
+    if lost:
+        reasons = ", ".join(f"{amount(count)} {reason}" for reason, count in sorted(lost.items()))
+        yield Finding("losses", "warning", f"dropped by their writers: {reasons}", "`clusterlog verify` says whose")
+    if told["dead"]:
+        text = f"{counted(told['dead'], 'event')} were refused by the store and lie in dead/"
+        yield Finding("refused", "warning", text, f"the reason stands beside each in {told['home']}/dead")
+
+
+def _remote(url: str) -> Finding:
+    """Any answer of HTTP is one: who may ask what is not looked at here."""
+    shown = without_credentials(url)
+    try:
+        with urllib.request.urlopen(without_credentials(url), timeout=_ANSWER_S):
+            return Finding("store", "ok", f"{shown} answers")
+    except urllib.error.HTTPError as error:
+        return Finding("store", "ok", f"{shown} answers ({error.code})")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
+        mend = "start it, or set store (CLUSTERLOG_STORE) to where it is; events wait in the spool meanwhile"
+        return Finding("store", "problem", f"{shown} does not answer: {why}", mend)
+
+
+def _embedded(directory: Path) -> tuple[int | None, list[Finding]]:
+    from clusterlog.store.embedded import EmbeddedStore
+
+    store = EmbeddedStore.open(directory, "read")
+    try:
+        first = next(iter(store.find(Query(limit=1))), None)
+        newest = instant(text(parse(first.body), "@timestamp")) if first is not None else None
+        said = "answers, and is empty" if first is None else f"answers, newest event {_stamp(first.body)}"
+        return newest, [Finding("store", "ok", f"{directory} {said}"), *_names(store)]
+    finally:
+        store.close()
+
+
+def _stamp(body: bytes) -> str:
+    return text(parse(body), "@timestamp")[:19] + "Z"
+
+
+def _names(store: Store) -> Iterator[Finding]:
+    """Nodes whose name stands for several hosts: their lines cannot be told apart."""
+    hosts: dict[str, set[str]] = defaultdict(set)
+    for each in store.find(Query(Match("event.action", "open"), limit=_OPENED)):
+        event = parse(each.body)
+        host = part(event, "host.name")
+        if isinstance(host, str) and host:
+            hosts[text(event, "service.node.name")].add(host)
+    several = {node: names for node, names in hosts.items() if len(names) > 1}
+    for node, names in sorted(several.items()):
+        said = f"{node} is the name of {len(names)} hosts: {', '.join(sorted(names)[:5])}"
+        yield Finding("node name", "problem", said, "set node (CLUSTERLOG_NODE) to a name of its own on each")
+    if hosts and not several:
+        yield Finding("node name", "ok", f"{counted(len(hosts), 'node')}, each on one host")
