@@ -303,6 +303,11 @@ def settings_in_force() -> Settings | None:
     return None if _road is None else _road.settings
 
 
+def attached() -> bool:
+    """Whether ``start`` has put a handler on the root logger, which somebody may have taken off since."""
+    return _started is not None and _started.handler is not None
+
+
 def pause() -> None:
     """End this process's instance and keep no file open; the next event begins an instance of its own."""
     if _road is not None:
