@@ -19,7 +19,7 @@ def document(journey: Journey) -> dict[str, Any]:
     """
     return {
         "schema": SCHEMA,
-        "request": _header(journey),
+        "request": header(journey),
         "verdict": [
             {"kind": sentence.kind, "text": sentence.text, "events": list(sentence.events)}
             for sentence in verdict(journey)
@@ -36,7 +36,8 @@ def document(journey: Journey) -> dict[str, Any]:
     }
 
 
-def _header(journey: Journey) -> dict[str, Any]:
+def header(journey: Journey) -> dict[str, Any]:
+    """What a request is, in short: ``request`` of ``clusterlog.trace/1``."""
     return {
         "id": journey.id,
         "trace_ids": list(journey.trace_ids),
