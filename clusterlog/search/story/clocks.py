@@ -23,6 +23,10 @@ SLACK_NS = 1_000_000
 ERROR_NS = LATE_NS // 2
 """Added to half the width of a measurement: a callee may tell of its answer so much later than it gave it."""
 
+STEP_NS = 1_000_000_000
+"""By more than this no sequence of one process goes back in time unless its clock was set."""
+
+_FIRST_NS, _LAST_NS = 946_684_800_000_000_000, 7_258_118_400_000_000_000  # the years 2000 to 2200
 _BODY = 65_536  # bytes of an answer from which on its callee may be busy sending when the caller has the headers
 
 
@@ -32,8 +36,8 @@ class Clock:
 
     ``offset_ns`` and ``error_ns`` are a measurement; ``corrected`` says that times of this clock are shown with the
     offset taken off. ``at_least_ns`` is what calls prove without a measurement: the clock is off by this much or more.
-    ``stepped_ns``: calls contradict each other by this much, so the clock was set while the request ran, or that of
-    the process at the other end of the calls.
+    ``stepped_ns``: by how much it was set while the request ran, it or that of the process at the other end of calls
+    that contradict each other by so much.
     """
 
     offset_ns: int | None = None
@@ -105,14 +109,18 @@ _FAR = float("inf")
 _Limits = dict[tuple[str, str], float]
 
 
-def measured(hops: Iterable[Hop], reference: str, *, raw_times: bool = False) -> Clocks:
+def measured(
+    hops: Iterable[Hop], reference: str, *, set_back: Mapping[str, int] | None = None, raw_times: bool = False
+) -> Clocks:
     """Measure all clocks that calls connect with the clock ``reference``.
 
-    A clock is corrected if its offset is greater than its error; with ``raw_times`` none is.
+    A clock is corrected if its offset is greater than its error; with ``raw_times`` none is, nor is one of
+    ``set_back``, by how many ns.
     """
     limits = _limited(hops)
     bounds, contradictions = limits.solved(reference)
     stepped = {_farther(found.clocks, bounds, reference): found.by_ns for found in contradictions}
+    stepped.update(set_back or {})
     corrected = {} if raw_times else _settled(limits, bounds, reference, stepped)
     clocks = {}
     for name in {**bounds, **stepped}:
@@ -123,6 +131,40 @@ def measured(hops: Iterable[Hop], reference: str, *, raw_times: bool = False) ->
         for name, (low, high) in bounds.items()
     }
     return Clocks(clocks, known, contradictions)
+
+
+def without_absurd_times(events: Iterable[Event]) -> tuple[list[Event], list[str]]:
+    """The events, those without their time whose time cannot be right, and the ids of these.
+
+    That is one outside of two centuries, unless all times of its clock are: then the clock is off, and can be measured.
+    """
+    kept = list(events)
+    odd = [number for number, event in enumerate(kept) if event.time_ns is not None and not _is_sane(event.time_ns)]
+    if not odd:
+        return kept, []
+    sane = {event.clock for event in kept if event.time_ns is not None and _is_sane(event.time_ns)}
+    odd = [number for number in odd if kept[number].clock in sane]
+    for number in odd:
+        kept[number] = replace(kept[number], time_ns=None)
+    return kept, sorted(kept[number].id for number in odd)
+
+
+def set_back(events: Iterable[Event]) -> dict[str, int]:
+    """By how much the times of a process go back within its sequence, for each clock of which any does."""
+    found: dict[str, int] = {}
+    latest: dict[str, int] = {}
+    for event in sorted((e for e in events if e.sequence is not None), key=lambda e: (e.instance, e.sequence)):
+        time, before = event.time_ns, latest.get(event.instance)
+        if time is None or not event.instance:
+            continue
+        if before is not None and before - time > STEP_NS:
+            found[event.clock] = max(found.get(event.clock, 0), before - time)
+        latest[event.instance] = time
+    return found
+
+
+def _is_sane(time_ns: int) -> bool:
+    return _FIRST_NS <= time_ns < _LAST_NS
 
 
 def _clock(bounds: tuple[float, float], settled: tuple[float, float] | None = None) -> Clock:

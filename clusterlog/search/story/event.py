@@ -14,6 +14,7 @@ Kind = Literal["line", "access", "call", "span"]
 Document = Mapping[str, Any]
 
 _KINDS: dict[object, Kind] = {"clusterlog.access": "access", "clusterlog.call": "call", "clusterlog.span": "span"}
+_SERVING = frozenset({"server", "consumer"})
 _ERRORS = frozenset({"error", "critical", "fatal", "alert", "emergency"})
 _LONGEST_NS = 10 * 365 * 86_400 * 1_000_000_000  # a span of more than ten years is a mistake, not a duration
 
@@ -23,7 +24,9 @@ class Event:
     """One document and its facts. Text that is missing or is no text is empty, other facts are ``None``.
 
     ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
-    span ids; a call or span event has its own, every other event that of the work it belongs to.
+    span ids; a call or span event has its own, every other event that of the work it belongs to. ``role`` is what a
+    span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``.
+    ``request`` and ``trace`` are the ids that group events.
     """
 
     id: str
@@ -42,6 +45,9 @@ class Event:
     outcome: str
     status: int | None
     document: Document = field(repr=False)
+    role: str = ""
+    request: str = ""
+    trace: str = ""
 
     @property
     def started_ns(self) -> int | None:
@@ -62,8 +68,16 @@ class Event:
 
     @property
     def answered(self) -> bool:
-        """Whether a call got its response, so that all the callee did for it lies before this event."""
-        return self.status is not None or self.outcome == "success"
+        """Whether whoever was asked gave an answer, so that what it did for it lies before this event."""
+        if self.kind == "call":
+            return self.status is not None or self.outcome == "success"
+        asked = self.role == "client" and self.outcome == "success"
+        return self.kind == "span" and (self.status is not None or asked)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the event ends the work for somebody in another process, or what came in from outside."""
+        return self.kind == "access" or self.role in _SERVING
 
 
 def part(document: object, path: str) -> Any:
@@ -89,35 +103,58 @@ def whole(document: object, path: str) -> int | None:
 
 def is_state(document: Document) -> bool:
     """Whether a document tells of a process and not of what it did for a request."""
-    return text(document, "event.kind") == "state"
+    return _inner(document, "event").get("kind") == "state"
 
 
 def read(document: Document) -> Event:
     """The facts of one document, which is any parsed JSON object; never raises, whatever a stranger put into it."""
-    kind = _KINDS.get(text(document, "event.dataset"), "line")
-    node = text(document, "service.node.name")
-    host = text(document, "host.name")
-    instance = text(document, "process.entity_id")
-    span, parent = text(document, "span.id"), text(document, "clusterlog.parent.span_id")
-    duration = whole(document, "event.duration")
+    # Each inner object is looked up once: a request may have hundreds of thousands of events.
+    told, process, service = _inner(document, "event"), _inner(document, "process"), _inner(document, "service")
+    own, log, http = _inner(document, "clusterlog"), _inner(document, "log"), _inner(document, "http")
+    kind = _KINDS.get(_text(told, "dataset"), "line")
+    node, host = _text(_inner(service, "node"), "name"), _text(_inner(document, "host"), "name")
+    instance = _text(process, "entity_id")
+    span, parent = _text(_inner(document, "span"), "id"), _text(_inner(own, "parent"), "span_id")
+    duration = _whole(told, "duration")
     return Event(
-        id=text(document, "event.id") or f"unnumbered-{hashlib.sha256(content(document).encode()).hexdigest()[:16]}",
+        id=_text(told, "id") or f"unnumbered-{hashlib.sha256(content(document).encode()).hexdigest()[:16]}",
         kind=kind,
         instance=instance,
-        sequence=whole(document, "event.sequence"),
-        time_ns=instant(part(document, "@timestamp")),
+        sequence=_whole(told, "sequence"),
+        time_ns=instant(document.get("@timestamp")),
         node=node or host or "?",
-        service=text(document, "service.name"),
+        service=_text(service, "name"),
         clock=host or node or instance,
         span=span,
         parent=parent if parent != span else "",
         duration_ns=duration if duration is not None and 0 <= duration <= _LONGEST_NS else None,
-        level=text(document, "log.level").lower(),
-        logger=text(document, "log.logger"),
-        outcome=text(document, "event.outcome"),
-        status=_status(kind, document),
+        level=_text(log, "level").lower(),
+        logger=_text(log, "logger"),
+        outcome=_text(told, "outcome"),
+        status=None if kind == "line" else _status(kind, own, http),
         document=document,
+        role=_text(_inner(own, "span"), "kind") if kind == "span" else "",
+        request=_text(_inner(http, "request"), "id"),
+        trace=_text(_inner(document, "trace"), "id"),
     )
+
+
+_NOTHING: Document = {}
+
+
+def _inner(document: Document, name: str) -> Document:
+    found = document.get(name)
+    return found if isinstance(found, dict) else _NOTHING
+
+
+def _text(document: Document, name: str) -> str:
+    found = document.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _whole(document: Document, name: str) -> int | None:
+    found = document.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def content(document: Document) -> str:
@@ -156,5 +193,7 @@ def name(event: Event) -> str:
     return (by_kind(event) if by_kind else "") or text(event.document, "message") or event.logger
 
 
-def _status(kind: Kind, document: Document) -> int | None:
-    return whole(document, "http.response.status_code" if kind == "access" else "clusterlog.call.status_code")
+def _status(kind: Kind, own: Document, http: Document) -> int | None:
+    if kind == "access":
+        return _whole(_inner(http, "response"), "status_code")
+    return _whole(_inner(own, "call"), "status_code")

@@ -14,12 +14,12 @@ from typing import Literal
 
 from clusterlog.errors import NotFound
 from clusterlog.search.instant import rfc3339
-from clusterlog.search.story.clocks import Clock, Clocks, measured
+from clusterlog.search.story.clocks import Clock, Clocks, measured, set_back, without_absurd_times
 from clusterlog.search.story.event import Document, Event, content, is_state, method_and_route, read, text
 from clusterlog.search.story.gaps import Gap, gaps
 from clusterlog.search.story.order import Hop, Order, Visit, ordered
 
-__all__ = ["Clock", "Clocks", "Entry", "Gap", "Journey", "Lane", "Outcome", "journey"]
+__all__ = ["Clock", "Clocks", "Entry", "Gap", "Journey", "Lane", "Other", "Outcome", "journey"]
 
 Outcome = Literal["ok", "failed", "running"]
 
@@ -49,11 +49,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A further request that carries the same id: its access event, and the ids of all events of it."""
+
+    access: Event
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """One request.
 
     ``root`` is its outermost access event, missing while the request runs; then ``status`` is unknown, ``method`` and
-    ``route`` are empty, and ``duration_ns`` is the time seen so far.
+    ``route`` are empty, and ``duration_ns`` is the time seen so far. ``others`` are further requests of one id, told
+    together with this one. ``absurd`` are events whose time cannot be right; here they have none.
     """
 
     id: str
@@ -72,6 +81,8 @@ class Journey:
     hops: tuple[Hop, ...]
     cycles: tuple[tuple[str, ...], ...]
     clocks: Clocks
+    others: tuple[Other, ...]
+    absurd: frozenset[str]
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -115,12 +126,13 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
     several copies of an ``event.id`` are one event. With ``raw_times`` no clock is corrected. Raises ``NotFound`` if
     nothing is left.
     """
-    events = _unique(documents)
+    events, absurd = without_absurd_times(_unique(documents))
     if not events:
         raise NotFound("no event belongs to this request")
     order = ordered(events)
     root = _root(order)
-    clocks = measured(order.hops, (root or order.events[0]).clock, raw_times=raw_times)
+    reference = (root or order.events[0]).clock
+    clocks = measured(order.hops, reference, set_back=set_back(events), raw_times=raw_times)
     if any(clock.corrected for clock in clocks.of.values()):
         order = order.by_time(clocks.shift_ns)
     lanes, lane_of = _lanes(order.events, clocks)
@@ -129,7 +141,7 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
     duration = _duration(order.events, root, started, clocks)
     return Journey(
         id=_id(order.events, root),
-        trace_ids=tuple(dict.fromkeys(filter(None, (text(e.document, "trace.id") for e in order.events)))),
+        trace_ids=tuple(dict.fromkeys(event.trace for event in order.events if event.trace)),
         method=text(root.document, "http.request.method") if root else "",
         route=_route(root) if root else "",
         status=root.status if root else None,
@@ -144,6 +156,8 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
         hops=order.hops,
         cycles=order.cycles,
         clocks=clocks,
+        others=_others(order, root, clocks),
+        absurd=frozenset(absurd),
     )
 
 
@@ -183,11 +197,48 @@ def _length(event: Event | None) -> int:
 
 
 def _id(events: Sequence[Event], root: Event | None) -> str:
-    named = text(root.document, "http.request.id") if root else ""
-    if named:
-        return named
-    counted = Counter(filter(None, (text(event.document, "http.request.id") for event in events)))
+    if root is not None and root.request:
+        return root.request
+    counted = Counter(event.request for event in events if event.request)
     return min(counted, key=lambda found: (-counted[found], found), default="")
+
+
+def _others(order: Order, root: Event | None, clocks: Clocks) -> tuple[Other, ...]:
+    """Outermost visits that are requests of their own: not work for this one whose caller has told of no call."""
+    home = {event.id: number for number, visit in enumerate(order.visits) for event in visit.events}
+    causes = {home[hop.visit.events[0].id]: home[hop.caller.id] for hop in order.hops}
+    outer = [number for number, visit in enumerate(order.visits) if number not in causes and visit.access is not None]
+    if root is None or len(outer) < 2:
+        return ()
+    families: dict[int, set[int]] = {}
+    for number in range(len(order.visits)):
+        top = number
+        while top in causes:
+            top = causes[top]
+        families.setdefault(top, set()).add(number)
+    found = []
+    for number in outer:
+        access = order.visits[number].access
+        if access is not None and access is not root and _is_apart(order.visits[number], access, root, clocks):
+            inside = frozenset(event.id for one in families[number] for event in order.visits[one].events)
+            found.append(Other(access, inside))
+    begins = {other.access.id: clocks.started_ns(other.access) for other in found}
+    return tuple(sorted(found, key=lambda other: (begins[other.access.id] or 0, other.access.id)))
+
+
+def _is_apart(visit: Visit, access: Event, root: Event, clocks: Clocks) -> bool:
+    """Whether an outermost visit is another request, by its id, its trace, its service and its time."""
+    if access.request != root.request:
+        return True
+    if visit.parent and access.trace == root.trace:
+        return False
+    if access.service == root.service:
+        return True
+    begun, ended = clocks.started_ns(access), clocks.time_ns(access)
+    limits = clocks.started_ns(root), clocks.time_ns(root)
+    if begun is None or ended is None or limits[0] is None or limits[1] is None:
+        return False
+    return begun < limits[0] or ended > limits[1]
 
 
 def _route(root: Event) -> str:

@@ -17,53 +17,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from clusterlog.search.story.event import Event
+from clusterlog.search.story.visits import LATE_NS, Hop, Visit, hopped, sound, visited
 
-LATE_NS = 10_000_000
-"""How much longer than its call a visit may take and still be said to have been over when the answer was there."""
+__all__ = ["LATE_NS", "Hop", "Order", "Visit", "ordered"]
 
 _NEVER = 1 << 80  # behind every recorded time
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One stay of a request in one process: the events of one server span, by sequence.
-
-    ``span`` is empty for events that belong to no span. ``parent`` is the span that caused the visit, in whatever
-    process; ``access`` is missing while the visit lasts, and where its end was not told.
-    """
-
-    instance: str
-    span: str
-    parent: str
-    access: Event | None
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """A call and the visit it caused. ``caller`` is the event that ended the call, or whatever else has its span."""
-
-    caller: Event
-    visit: Visit
-
-    @property
-    def answered(self) -> bool:
-        """Whether the caller waited for an answer and got it."""
-        caller = self.caller
-        return (caller.kind == "call" and caller.answered) or (caller.kind == "span" and caller.status is not None)
-
-    @property
-    def returned(self) -> bool:
-        """Whether the visit was over when its answer was there, so that its access event lies before the caller's.
-
-        It was not if it took longer than the call: that needs no clock to be right.
-        """
-        caller, access = self.caller, self.visit.access
-        if access is None or not self.answered:
-            return False
-        if caller.duration_ns is None or access.duration_ns is None:
-            return True
-        return access.duration_ns <= caller.duration_ns + LATE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +50,9 @@ class Order:
 def ordered(events: Iterable[Event]) -> Order:
     """Order the events of one request, each of them once, in whatever order they arrived."""
     arranged = sorted(events, key=_arrangement)
-    visits = _visits(arranged)
-    hops, cycles = _sound(_hops(visits), visits)
+    visits, circles = visited(arranged)
+    hops, cycles = sound(hopped(visits), visits)
+    cycles += [circle for circle in circles if circle not in cycles]
     graph = _Graph(arranged)
     graph.add_hops(visits, hops)
     sequence = graph.sorted()
@@ -109,113 +68,6 @@ def ordered(events: Iterable[Event]) -> Order:
 def _arrangement(event: Event) -> tuple[str, int, int, str]:
     sequence = _NEVER if event.sequence is None else event.sequence
     return event.instance, sequence, _NEVER if event.time_ns is None else event.time_ns, event.id
-
-
-def _visits(arranged: Sequence[Event]) -> list[Visit]:
-    processes: dict[tuple[str, str], list[Event]] = {}
-    for event in arranged:
-        processes.setdefault((event.instance, "" if event.instance else event.node), []).append(event)
-    visits = []
-    for (instance, _), events in processes.items():
-        spans = _Spans(events)
-        stays: dict[str, list[Event]] = {}
-        for event in events:
-            stays.setdefault(spans.server_of(event), []).append(event)
-        visits += [_visit(instance, span, stay) for span, stay in stays.items()]
-    return visits
-
-
-def _visit(instance: str, span: str, events: list[Event]) -> Visit:
-    own = [event for event in events if span and event.span == span]
-    access = next((event for event in own if event.kind == "access"), None)
-    parents = [access.parent] if access is not None and access.parent else [event.parent for event in own]
-    return Visit(instance, span, next(filter(None, parents), ""), access, tuple(events))
-
-
-class _Spans:
-    """The spans one process tells of."""
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        self._accesses = [event for event in events if event.kind == "access" and event.span]
-        self._servers = {event.span for event in self._accesses}
-        self._ended = {event.span for event in events if event.kind in ("call", "span")}
-        self._calls = {event.span for event in events if event.kind == "call"}
-        self._parents = {event.span: event.parent for event in events if event.span and event.parent}
-        self._seen = {event.span for event in events if event.span}
-        roots = self._servers or {self._root(event.span) for event in events if event.span and event.kind == "line"}
-        self._only = next(iter(roots)) if len(roots) == 1 else ""
-
-    def server_of(self, event: Event) -> str:
-        """The server span an event belongs to; empty if that cannot be told."""
-        root = self._root(event.span)
-        if root in self._servers or (root and root in self._parents) or (root and root not in self._ended):
-            return root
-        return self._only or self._enclosing(event)
-
-    def _root(self, span: str) -> str:
-        """Up the parents as far as they are of this process, which a call's own parent always is."""
-        passed = {span}
-        while span not in self._servers:
-            parent = self._parents.get(span, "")
-            if not parent or parent in passed or (parent not in self._seen and span not in self._calls):
-                return span
-            passed.add(parent)
-            span = parent
-        return span
-
-    def _enclosing(self, event: Event) -> str:
-        """The shortest visit during which the event happened: within a process the clock can be believed."""
-        if event.time_ns is None:
-            return ""
-        around = [
-            (access.duration_ns or 0, access.span)
-            for access in self._accesses
-            if access.time_ns is not None and (access.started_ns or 0) <= event.time_ns <= access.time_ns
-        ]
-        return min(around)[1] if around else ""
-
-
-def _hops(visits: Sequence[Visit]) -> list[Hop]:
-    told: dict[str, Event] = {}
-    strength = {"call": 0, "span": 1, "access": 2, "line": 3}
-    for visit in visits:
-        for event in visit.events:
-            known = told.get(event.span)
-            if known is None or strength[event.kind] < strength[known.kind]:
-                told[event.span] = event
-    return [Hop(told[visit.parent], visit) for visit in visits if visit.parent and visit.parent in told]
-
-
-def _sound(hops: list[Hop], visits: Sequence[Visit]) -> tuple[list[Hop], list[tuple[str, ...]]]:
-    """The hops without those that make a visit its own cause, and the events of those."""
-    home = {event.id: number for number, visit in enumerate(visits) for event in visit.events}
-    number_of = {id(visit): number for number, visit in enumerate(visits)}
-    caused = {number_of[id(hop.visit)]: home[hop.caller.id] for hop in hops}
-    state: dict[int, int] = {}  # the walk on which a visit was first met
-    circular: list[set[int]] = []
-    for walk, begin in enumerate(caused):
-        at: int | None = begin
-        while at is not None and at not in state:
-            state[at] = walk
-            at = caused.get(at)
-        if at is not None and state[at] == walk:
-            circle = {at}
-            while (at := caused[at]) not in circle:
-                circle.add(at)
-            circular.append(circle)
-    if not circular:
-        return hops, []
-    looped = set().union(*circular)
-    sound = [hop for hop in hops if number_of[id(hop.visit)] not in looped]
-    return sound, [_evidence(circle, hops, number_of) for circle in circular]
-
-
-def _evidence(circle: set[int], hops: Sequence[Hop], number_of: dict[int, int]) -> tuple[str, ...]:
-    events = []
-    for hop in hops:
-        if number_of[id(hop.visit)] in circle:
-            events += [hop.caller.id, hop.visit.access.id if hop.visit.access else hop.visit.events[0].id]
-    return tuple(dict.fromkeys(sorted(events)))
 
 
 class _Graph:
