@@ -12,9 +12,11 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from clusterlog.ship.state.heartbeat import Pulse
 
 RESERVE_BYTES = 64 << 10
 
@@ -51,6 +53,11 @@ class IntervalSet:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(zip(self._firsts, self._lasts, strict=True))
 
+    @property
+    def last(self) -> int:
+        """The greatest number, 0 if there is none."""
+        return self._lasts[-1] if self._lasts else 0
+
     def __len__(self) -> int:
         return sum(last - first + 1 for first, last in self)
 
@@ -70,6 +77,8 @@ class Acknowledged:
     dropped: Counter[str] = field(default_factory=Counter)
     ended: set[str] = field(default_factory=set)
     """Dead instances whose end has been told, so that a second shipper does not tell it again."""
+    pulses: dict[str, Pulse] = field(default_factory=dict)
+    """What was told of living instances, so that commands that ship a moment each do not tell it every time."""
 
     @classmethod
     def load(cls, home: Path) -> Acknowledged:
@@ -81,6 +90,7 @@ class Acknowledged:
             found.totals.update(told["totals"])
             found.dropped.update(told["dropped"])
             found.ended.update(told["ended"])
+            found.pulses = {name: Pulse(**pulse) for name, pulse in told["pulses"].items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return found
         return found
@@ -89,10 +99,19 @@ class Acknowledged:
         """The numbers of one instance; a new set where there is none."""
         return self.instances.setdefault(instance, IntervalSet())
 
+    def known(self) -> set[str]:
+        """Every instance of which there is anything to forget."""
+        return {*self.instances, *self.pulses, *self.ended}
+
     def forget(self, instance: str) -> None:
         """The instance's files are gone; its numbers will not be asked for again."""
         self.instances.pop(instance, None)
         self.ended.discard(instance)
+        self.pulses.pop(instance, None)
+
+    def pulse(self, instance: str) -> Pulse:
+        """What was told of one instance; a new one where nothing was."""
+        return self.pulses.setdefault(instance, Pulse())
 
     def save(self) -> None:
         """Replace the file durably. Raises OSError."""
@@ -102,6 +121,7 @@ class Acknowledged:
             "totals": self.totals,
             "dropped": self.dropped,
             "ended": sorted(self.ended),
+            "pulses": {name: asdict(pulse) for name, pulse in self.pulses.items()},
         }
         content = json.dumps(told).encode()
         reserve = self.path.with_name("reserve")

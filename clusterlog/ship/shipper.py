@@ -47,7 +47,7 @@ class Report:
 
 
 class Voice(Protocol):
-    """Says the shipper's own state events; ``ship.voice`` is the real one."""
+    """Says the shipper's own state events; ``ship.state.voice`` is the real one."""
 
     id: str
 
@@ -108,6 +108,7 @@ class Shipper:
         judged = 0
         if self.backoff.may(now):
             judged = self._pass()
+            self._tell_who_lives()
         if self._dirty and self._monotonic() - self._saved_at >= SAVE_S:
             self.save()
         return judged
@@ -116,6 +117,8 @@ class Shipper:
         found = {each.id: each for each in instances(self.spool)}
         for gone in self._sources.keys() - found.keys():
             del self._sources[gone]
+        for gone in self.acknowledged.known() - found.keys():  # removed by a shipper that ended with it
+            self.acknowledged.forget(gone)
         for instance, snapshot in found.items():
             source = self._sources.get(instance)
             if source is None:
@@ -158,6 +161,9 @@ class Shipper:
     def _count_drops(self, source: Source) -> None:
         if source.dropped:
             self.acknowledged.dropped.update(source.dropped)
+            known = self.acknowledged.pulse(source.snapshot.id).dropped
+            for reason, count in source.dropped.items():
+                known[reason] = known.get(reason, 0) + count
             self.report.dropped = dict(self.acknowledged.dropped)
             source.dropped.clear()
 
@@ -224,9 +230,29 @@ class Shipper:
             self.acknowledged.dropped["dead_letter_limit"] += lost
         self.report.dead += 1
         self.acknowledged.totals["dead"] += 1
-        facts = {"first_seq": delivery.sequence, "last_seq": delivery.sequence, "count": 1}
-        self._voice.say("dead-letter", {"instance": delivery.instance, "reason": reason[:200], **facts})
+        if delivery.instance != self._voice.id:  # of its own words nothing is told: that might be refused as well
+            facts = {"first_seq": delivery.sequence, "last_seq": delivery.sequence, "count": 1}
+            self._voice.say("dead-letter", {"instance": delivery.instance, "reason": reason[:200], **facts})
         return True
+
+    def _tell_who_lives(self) -> None:
+        """Say a heartbeat for each living instance that is due, but for the shipper's own: no word causes another.
+
+        None is said while the sink does not take events; the next comes when it does again.
+        """
+        if self.backoff.failures:
+            return
+        now = self._wall()
+        for instance, source in self._sources.items():
+            if not source.snapshot.alive or not source.snapshot.segments or instance == self._voice.id:
+                continue
+            pulse = self.acknowledged.pulse(instance)
+            if pulse.is_due(now, source.last):
+                waiting = [each for each in self._waiting if each.instance == instance]
+                facts = source.condition(waiting, pulse.dropped, now)
+                self._voice.say("heartbeat", facts)
+                pulse.at_ns, pulse.last_seq = now, facts["last_seq"]
+                self._dirty = True
 
     def _end_the_dead(self) -> None:
         """Tell the end of instances whose writers died without a close event, once everything of them is judged."""
@@ -324,6 +350,8 @@ class Shipper:
     def finish(self) -> bool:
         """End the shipper's own instance and deliver its last words; save; close the sink. False if that failed."""
         self._end_the_dead()
+        self._look()
+        self._tell_who_lives()
         self._voice.end()
         self._look()
         self._pass()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clusterlog.ship.acknowledged import IntervalSet
 from clusterlog.spool.reader import Instance, LaneReader
-from clusterlog.spool.segment import PRIORITY, Record, SegmentName
+from clusterlog.spool.segment import HEADER_SIZE, LANES, MAX_PAYLOAD, PRIORITY, Damage, Record, SegmentName, scan
 from clusterlog.store.base import Delivery
+
+MAX_RECORD = HEADER_SIZE + MAX_PAYLOAD
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class Source:
     closed: bool = False
     last: int = 0
     synced: dict[SegmentName, int] = field(default_factory=dict)
+    _tips: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lanes: dict[str, LaneReader] = field(default_factory=dict)
 
     def read(self, lane: str, max_bytes: int) -> list[Delivery] | None:
@@ -48,7 +53,8 @@ class Source:
     def _delivery(self, record: Record) -> Delivery:
         instance = self.snapshot.id
         document = f"{instance}-{record.sequence:011x}"
-        return Delivery(document, instance, record.sequence, record.payload, bool(record.flags & PRIORITY))
+        priority = bool(record.flags & PRIORITY)
+        return Delivery(document, instance, record.sequence, record.payload, priority, record.wall_ns)
 
     def _note(self, record: Record, new: bool) -> None:
         """State events tell of the instance itself: its end, and what it could not keep."""
@@ -77,6 +83,68 @@ class Source:
         reader = self._lanes.get(name.lane)
         return reader is not None and (reader.number, reader.offset) >= (name.number, size)
 
+    def condition(self, waiting: Sequence[Delivery], dropped: Mapping[str, int], now_ns: int) -> dict[str, Any]:
+        """What a heartbeat tells: how far the instance is on disk, and how much of it is not acknowledged.
+
+        ``waiting`` are its events that were read and not judged yet, ``dropped`` its losses by reason. A number that is
+        neither acknowledged nor told to be lost counts as waiting, as long as there is anything unread.
+        """
+        reached = self._reached()
+        unread = self._unread()
+        events, age_ns = len(waiting), [now_ns - each.wall_ns for each in waiting]
+        if unread:
+            events = max(events, reached - len(self.acknowledged) - sum(dropped.values()))
+            age_ns += [now_ns - first.wall_ns for first in map(self._first_unread, LANES) if first is not None]
+        return {
+            "instance": self.snapshot.id,
+            "last_seq": reached,
+            "backlog_events": events,
+            "backlog_bytes": unread + sum(len(each.body) + HEADER_SIZE for each in waiting),
+            "oldest_age_s": round(max(0, *age_ns) / 1e9, 3) if events and age_ns else 0.0,
+            "dropped": dict(dropped),
+        }
+
+    def _reached(self) -> int:
+        """The greatest number on disk. What lies between what was read and the newest segment need not be looked at."""
+        for lane in LANES:
+            names = self.snapshot.lane(lane)
+            if not names:
+                continue
+            newest, size = names[-1], self.snapshot.segments[names[-1]]
+            number, offset = max(self._tips.get(lane, (0, 0)), self._position(lane))
+            offset = offset if number == newest.number else 0
+            for item in _scanned(self.spool / str(newest), offset, size):
+                if isinstance(item, Record):
+                    self.last = max(self.last, item.sequence)
+                    offset = item.end
+            self._tips[lane] = newest.number, offset
+        self.last = max(self.last, self.acknowledged.last)
+        return self.last
+
+    def _position(self, lane: str) -> tuple[int, int]:
+        reader = self._lanes.get(lane)
+        return (reader.number, reader.offset) if reader is not None else (0, 0)
+
+    def _unread(self) -> int:
+        """Bytes on disk behind what was read."""
+        total = 0
+        for name, size in self.snapshot.segments.items():
+            number, offset = self._position(name.lane)
+            if name.number >= number:
+                total += size - offset if name.number == number else size
+        return total
+
+    def _first_unread(self, lane: str) -> Record | None:
+        number, offset = self._position(lane)
+        for name in self.snapshot.lane(lane):
+            if name.number >= number:
+                start = offset if name.number == number else 0
+                found = _scanned(self.spool / str(name), start, min(self.snapshot.segments[name], start + MAX_RECORD))
+                first = next((item for item in found if isinstance(item, Record)), None)
+                if first is not None:
+                    return first
+        return None
+
     def take_finished(self) -> list[SegmentName]:
         """Segments that may be removed once all that was read from them is acknowledged durably."""
         return [name for reader in self._lanes.values() for name in reader.finished]
@@ -102,3 +170,10 @@ class Source:
                         self.synced[name] = size
                 except OSError:  # removed, or trouble the writer will meet itself
                     continue
+
+
+def _scanned(path: Path, offset: int, until: int) -> Iterator[Record | Damage]:
+    try:
+        yield from scan(path, offset, until)
+    except FileNotFoundError:  # delivered and removed meanwhile
+        return

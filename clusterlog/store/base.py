@@ -15,7 +15,7 @@ class Delivery:
     """One event on its way: the final JSON bytes and what is needed to judge its fate.
 
     ``id`` is the document id (``event.id``); ``instance`` and ``sequence`` name its place in the spool; ``priority``
-    is the lane (WARNING and above).
+    is the lane (WARNING and above); ``wall_ns`` is when it was written, 0 if that is not known.
     """
 
     id: str
@@ -23,6 +23,7 @@ class Delivery:
     sequence: int
     body: bytes
     priority: bool = False
+    wall_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from clusterlog.context.ids import new_entity_id
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship.shipper import Shipper
+from clusterlog.spool import liveness
 from clusterlog.spool.segment import STATE
 from clusterlog.spool.writer import Writer
 from clusterlog.store.base import DUPLICATE, STORED, Outcome
@@ -20,7 +21,7 @@ def writer_on(spool, **options):
     def rest(action, facts):
         return json.dumps({"event": {"action": action}, "clusterlog": {"state": facts}})[1:].encode()
 
-    return Writer(spool, head=head, state=rest, new_instance=new_entity_id, **options)
+    return Writer(spool, head=head, state=rest, **{"new_instance": new_entity_id, **options})
 
 
 class Voice:
@@ -29,7 +30,7 @@ class Voice:
     def __init__(self, spool):
         self.id = new_entity_id()
         self.said = []
-        self._writer = writer_on(spool)
+        self._writer = writer_on(spool, new_instance=lambda: self.id)
         self._rest = lambda action, facts: json.dumps({"event": {"action": action}, "clusterlog": {"state": facts}})[
             1:
         ].encode()
@@ -40,6 +41,12 @@ class Voice:
 
     def end(self):
         self._writer.close(time.time_ns())
+
+    def die(self):
+        """As the kernel ends it with its process."""
+        if self._writer.instance:
+            liveness.abandon(self._writer.spool / f"{self.id}.lock")
+            self._writer._close_all()
 
 
 class MemorySink:
@@ -95,6 +102,7 @@ class Home:
         (path / "run").mkdir(parents=True)
         self.sink = MemorySink()
         self.now = 1000.0
+        self.voice = None
 
     def writer(self, **options):
         return writer_on(self.spool, **options)
@@ -105,7 +113,8 @@ class Home:
 
     def shipper(self, **options):
         options.setdefault("monotonic", lambda: self.now)
-        return Shipper(self.path, self.sink, voice=Voice(self.spool), chance=lambda: 0.5, **options)
+        self.voice = Voice(self.spool)
+        return Shipper(self.path, self.sink, voice=self.voice, chance=lambda: 0.5, **options)
 
     def segments(self):
         return sorted(path.name for path in self.spool.glob("*.seg"))

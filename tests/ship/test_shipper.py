@@ -338,6 +338,7 @@ def test_a_shipper_killed_at_any_moment_loses_and_doubles_nothing(home, seed):
         shipper = home.shipper(limits=Limits(events=chance.randrange(1, 6)))
         home.sink.plan = [chance.choice([None, None, "away", "lost answer", "some", "short"]) for _ in range(4)]
         crash_after(shipper, chance)
+        home.voice.die()
         home.now += 100
     for writer in writers:
         writer.close(99)

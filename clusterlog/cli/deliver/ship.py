@@ -123,7 +123,7 @@ def _shipper(settings: Settings) -> tuple[Shipper, str]:
     """A shipper on the sink of these settings, and the sink's name. The lock of the home is held."""
     from clusterlog.ship.shipper import Shipper
     from clusterlog.ship.sinks import open_sink
-    from clusterlog.ship.voice import Voice
+    from clusterlog.ship.state.voice import Voice
 
     sink, name, limits = open_sink(settings)
     return Shipper(settings.home_path, sink, voice=Voice(settings), sink_name=name, limits=limits), name

@@ -1,4 +1,4 @@
-"""The shipper's own words: crash-close and dead-letter events, through a spool instance of its own.
+"""The shipper's own words: heartbeat, crash-close and dead-letter events, through a spool instance of its own.
 
 The instance begins with the first word, so a shipper that has nothing to tell leaves nothing behind.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusterlog.context import ids
@@ -23,10 +23,14 @@ _PRIORITY = frozenset({"crash-close", "dead-letter"})
 
 
 class Voice:
-    """Says state events for one shipper. ``id`` names it, also before its instance has begun."""
+    """Says state events for one shipper. ``id`` names it, also before its instance has begun.
 
-    def __init__(self, settings: Settings) -> None:
+    ``wall`` tells the time of what is said, in nanoseconds.
+    """
+
+    def __init__(self, settings: Settings, wall: Callable[[], int] = time.time_ns) -> None:
         self.id = ids.new_entity_id()
+        self._wall = wall
         origin = Origin("clusterlog", settings.node, settings.environment, socket.gethostname())
         self._encoder = Encoder(origin, redactor=Redactor(()))
         self._writer = Writer(
@@ -39,8 +43,8 @@ class Voice:
 
     def say(self, action: str, facts: Mapping[str, Any]) -> None:
         """One state event, written before this returns or counted as lost by the writer."""
-        self._writer.append(action in _PRIORITY, time.time_ns(), self._encoder.state(action, facts), STATE)
+        self._writer.append(action in _PRIORITY, self._wall(), self._encoder.state(action, facts), STATE)
 
     def end(self) -> None:
         """Say the close event and let the instance go; it can be shipped to its end then."""
-        self._writer.close(time.time_ns())
+        self._writer.close(self._wall())

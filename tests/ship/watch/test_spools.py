@@ -1,0 +1,394 @@
+"""Following a home: every event is seen once, or known to be missing, whoever writes, ships, removes or dies."""
+
+import errno
+import json
+import os
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clusterlog.errors import NotAllowed
+from clusterlog.ship.acknowledged import Acknowledged
+from clusterlog.ship.watch import spools
+from clusterlog.ship.watch.spools import GRACE_S, LIST_S, STALL_S, Missing, Watch
+
+
+@pytest.fixture
+def watch(home):
+    made = []
+
+    def make():
+        made.append(Watch(home.path, monotonic=lambda: home.now))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def said(deliveries):
+    """The numbers the application said; state events aside."""
+    return [told["n"] for told in (json.loads(each.body) for each in deliveries) if "n" in told]
+
+
+def later(home, seconds=LIST_S + 0.1):
+    home.now += seconds
+
+
+def test_what_lies_there_comes_first_and_then_what_is_new(home, watch):
+    writer = home.writer()
+    home.say(writer, 1, 2)
+    follower = watch()
+    assert said(follower.look()) == [1, 2]
+    assert follower.look() == []
+    home.say(writer, 3)
+    found = follower.look()
+    assert said(found) == [3]
+    assert (found[0].id, found[0].instance) == (f"{writer.instance}-{found[0].sequence:011x}", writer.instance)
+    assert not found[0].priority
+
+
+def test_warnings_come_before_what_was_written_with_them(home, watch):
+    writer = home.writer()
+    follower = watch()
+    home.say(writer, 1)
+    home.say(writer, 2, priority=True)
+    found = follower.look()
+    assert said(found) == [2, 1]
+    assert [each.priority for each in found if b'"n"' in each.body] == [True, False]
+
+
+def test_what_a_store_has_acknowledged_is_not_told_again(home, watch):
+    writer = home.writer()
+    home.say(writer, 1, 2)
+    home.shipper().once()
+    home.say(writer, 3)
+    assert said(watch().look()) == [3]
+
+
+def test_new_instances_are_noticed_at_the_next_look(home, watch):
+    follower = watch()
+    assert follower.look() == []
+    for number in (1, 2, 3):
+        home.say(home.writer(), number)
+        assert said(follower.look()) == [number]
+    assert len(set(follower.instances)) == 3
+
+
+def test_a_home_that_is_made_later_is_followed_from_its_beginning(tmp_path, watch, home):
+    follower = Watch(tmp_path / "none", monotonic=lambda: home.now)
+    assert follower.look() == []
+    (tmp_path / "none").mkdir()
+    assert follower.look() == []
+    writer = type(home)(tmp_path / "none" / "..later").writer() if False else None
+    assert writer is None
+    follower.close()
+
+
+def test_a_home_that_is_removed_and_made_anew_is_followed_again(home, watch):
+    follower = watch()
+    one = home.writer()
+    home.say(one, 1)
+    assert said(follower.look()) == [1]
+    home.say(one, 2)
+    for path in home.spool.iterdir():
+        path.unlink()
+    home.spool.rmdir()
+    assert said(follower.look()) == [2]
+    home.say(home.writer(), 3)
+    assert said(follower.look()) == [3]
+
+
+def test_a_segment_that_the_shipper_removes_is_read_to_its_end(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    follower = watch()
+    assert said(follower.look()) == [1]
+    home.say(writer, 2, 3)
+    writer.close(time.time_ns())
+    home.shipper().once()
+    assert home.segments() == []
+    assert said(follower.look()) == [2, 3]
+    later(home)
+    assert follower.look() == []
+    assert follower.segments == 0
+    assert follower.missing() == []
+
+
+def test_segments_follow_one_another_and_those_read_to_the_end_are_closed(home, watch):
+    from clusterlog.spool.budget import Budget
+
+    follower = watch()
+    writer = home.writer(budget=Budget(limit=1, min_free=0)) if False else home.writer()
+    assert follower.look() is not None
+    writer._segment_bytes = 2_000
+    for number in range(1, 30):
+        home.say(writer, number, pad=300)
+    assert len(home.segments()) > 3
+    assert said(follower.look()) == list(range(1, 30))
+    assert follower.segments == 1
+
+
+def test_a_writer_that_was_killed_has_its_files_closed_after_a_while(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    follower = watch()
+    follower.look()
+    assert follower.segments == 1
+    writer.after_fork()  # lets go of everything, as the kernel does
+    (home.spool / f"{writer.instance}.lock").unlink()
+    later(home)
+    assert follower.look() == []
+    assert follower.segments == 0
+
+
+def test_a_number_that_no_spool_shows_is_told_once_after_a_moment(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    follower = watch()
+    follower.look()
+    _lose(home, writer, 2)
+    home.say(writer, 3)
+    assert said(follower.look()) == [3]
+    assert follower.missing() == []
+    home.now += GRACE_S
+    follower.look()
+    last = max(each for each, _ in _numbers(home))
+    assert follower.missing() == [Missing(writer.instance, last - 1, last - 1)]
+    home.now += GRACE_S
+    follower.look()
+    assert follower.missing() == []
+
+
+def _lose(home, writer, number):
+    """Write an event and take it out of its file again, as if it had been delivered and removed unseen."""
+    path = home.segments()[-1]
+    size = (home.spool / path).stat().st_size
+    home.say(writer, number)
+    os.truncate(home.spool / path, size)
+
+
+def _numbers(home):
+    from clusterlog.spool.reader import instances, records
+
+    for instance in instances(home.spool):
+        for _, item in records(home.spool, instance):
+            yield item.sequence, item.payload
+
+
+def test_a_number_that_comes_late_is_not_missing(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    home.say(writer, 2, priority=True)
+    follower = watch()
+    follower.look()
+    path = home.spool / next(name for name in home.segments() if "-priority-" in name)
+    whole = path.read_bytes()
+    home.say(writer, 3, priority=True)
+    added = path.read_bytes()[len(whole) :]
+    os.truncate(path, len(whole))
+    home.say(writer, 4)
+    assert said(follower.look()) == [4]
+    with path.open("ab") as file:
+        file.write(added)
+    home.now += GRACE_S
+    assert said(follower.look()) == [3]
+    assert follower.missing() == []
+
+
+def test_an_instance_whose_beginning_is_gone_misses_it(home, watch):
+    follower = watch()
+    follower.look()
+    writer = home.writer()
+    home.say(writer, 1)
+    (home.spool / home.segments()[0]).rename(home.path / "aside")
+    writer._segment_bytes = 1
+    home.say(writer, 2)
+    follower.look()
+    home.now += GRACE_S
+    follower.look()
+    (missing,) = follower.missing()
+    assert (missing.instance, missing.first) == (writer.instance, 1)
+    assert missing.last >= 1
+
+
+def test_what_was_missing_at_the_beginning_is_not_told(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    _lose(home, writer, 2)
+    home.say(writer, 3)
+    follower = watch()
+    for _ in range(3):
+        follower.look()
+        home.now += GRACE_S
+    assert follower.missing() == []
+
+
+def test_what_was_found_elsewhere_is_nothing_new_when_a_spool_shows_it(home, watch):
+    writer = home.writer()
+    home.say(writer, 1)
+    follower = watch()
+    sequence = follower.look()[-1].sequence
+    follower.knows(writer.instance, sequence + 1)
+    follower.knows("0" * 32, 1)
+    home.say(writer, 2, 3)
+    assert said(follower.look()) == [3]
+
+
+def test_looking_away_for_long_is_told_with_when_it_began(home):
+    wall = [1_000]
+    follower = Watch(home.path, monotonic=lambda: home.now, wall=lambda: wall[0])
+    follower.look()
+    assert follower.stalled_since_ns is None
+    home.now += STALL_S + 0.1
+    wall[0] = 5_000
+    follower.look()
+    assert follower.stalled_since_ns == 1_000
+    follower.look()
+    assert follower.stalled_since_ns is None
+
+
+def test_while_nothing_changes_the_directory_is_not_listed(home, watch, monkeypatch):
+    home.say(home.writer(), 1)
+    os.utime(home.spool, ns=(1, 1))
+    listed = []
+    original = spools.instances
+    monkeypatch.setattr(spools, "instances", lambda spool: listed.append(spool) or original(spool))
+    follower = watch()
+    for _ in range(20):
+        follower.look()
+    assert len(listed) == 1
+    home.now += LIST_S
+    follower.look()
+    assert len(listed) == 2
+
+
+def test_a_directory_that_changed_only_just_now_is_listed_again(home, watch, monkeypatch):
+    home.say(home.writer(), 1)
+    listed = []
+    original = spools.instances
+    monkeypatch.setattr(spools, "instances", lambda spool: listed.append(spool) or original(spool))
+    stamp = time.time_ns() + 60_000_000_000
+    os.utime(home.spool, ns=(stamp, stamp))
+    follower = watch()
+    for _ in range(3):
+        follower.look()
+    assert len(listed) == 3
+
+
+def test_more_segments_than_descriptors_are_read_one_after_the_other(home, watch, monkeypatch):
+    for number in range(6):
+        writer = home.writer()
+        home.say(writer, number)
+        writer.close(time.time_ns())
+    original = spools.FollowedSegment
+    follower = watch()
+
+    def limited(spool, name):
+        if follower.segments >= 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return original(spool, name)
+
+    monkeypatch.setattr(spools, "FollowedSegment", limited)
+    found = said(follower.look())
+    assert follower.behind
+    while follower.behind:
+        found += said(follower.look())
+    assert sorted(found) == list(range(6))
+    assert follower.missing() == []
+
+
+@pytest.mark.parametrize("where", ["instances", "FollowedSegment"])
+def test_spools_of_somebody_else_are_refused_in_one_line(home, watch, monkeypatch, where):
+    home.say(home.writer(), 1)
+
+    def refused(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(spools, where, refused)
+    with pytest.raises(NotAllowed, match="cannot read .*: Permission denied; run as its owner"):
+        watch().look()
+
+
+def test_a_damaged_acknowledgement_only_means_that_more_is_told(home, watch):
+    home.say(home.writer(), 1)
+    (home.path / "run" / "acknowledged.json").write_text("{")
+    assert said(watch().look()) == [1]
+
+
+STEPS = st.lists(
+    st.sampled_from(["say", "say", "warn", "look", "look", "ship", "rotate", "new", "end", "kill", "wait"]), max_size=40
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_whatever_happens_every_event_is_seen_once_or_missing_and_stored(tmp_path_factory, steps):
+    from tests_ship_home import Home  # the class behind the fixture
+
+    home = Home(tmp_path_factory.mktemp("home") / "home")
+    _Life(home).live(steps)
+
+
+class _Life:
+    """A home in which things happen one after the other, and what a follower saw of it."""
+
+    def __init__(self, home):
+        self.home = home
+        self.follower = Watch(home.path, monotonic=lambda: home.now)
+        self.writers, self.seen, self.number = [home.writer()], [], 0
+        self.missing = []
+
+    def live(self, steps):
+        for step in steps:
+            getattr(self, step)()
+        for _ in range(3):
+            self.wait()
+            self.look()
+        self.follower.close()
+        stored = set(self.home.sink.documents)
+        elsewhere = {f"{m.instance}-{n:011x}" for m in self.missing for n in range(m.first, m.last + 1)}
+        assert len(self.seen) == len(set(self.seen))
+        assert stored <= set(self.seen) | elsewhere
+        assert not elsewhere & set(self.seen)
+        assert elsewhere <= stored
+
+    def say(self):
+        self.number += 1
+        self.home.say(self.writers[-1], self.number)
+
+    def warn(self):
+        self.number += 1
+        self.home.say(self.writers[-1], self.number, priority=True)
+
+    def look(self):
+        self.seen += [each.id for each in self.follower.look()]
+        self.missing += self.follower.missing()
+
+    def ship(self):
+        self.home.shipper().once()
+
+    def rotate(self):
+        self.writers[-1]._segment_bytes = 1
+
+    def new(self):
+        self.writers.append(self.home.writer())
+
+    def end(self):
+        self.writers.pop().close(time.time_ns())
+        self.new()
+
+    def kill(self):
+        writer = self.writers.pop()
+        writer.after_fork()
+        (self.home.spool / f"{writer.instance}.lock").unlink(missing_ok=True)
+        self.new()
+
+    def wait(self):
+        self.home.now += LIST_S
+
+
+def test_the_numbers_acknowledged_are_those_of_the_home(home, watch):
+    assert Acknowledged.load(home.path).instances == {}
