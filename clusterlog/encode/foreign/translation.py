@@ -1,0 +1,269 @@
+"""Lines of other loggers, one by one, as events of ours.
+
+Lines of a shape that was met before take a short way (``swift``), where all that many lines have in common is copied
+as bytes; every other line, and every value that is not what its place expects, goes through ``foreign.document``. Both
+ways give the same document, which a test holds them to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clusterlog.encode.compact import dumps
+from clusterlog.encode.ecs import CACHE_SIZE, CACHED_TEXT, EVENT_LIMIT
+from clusterlog.encode.foreign import formats, ours
+from clusterlog.encode.foreign.document import Documents, Event, Given, Read, Subject, taken_apart
+from clusterlog.encode.foreign.kinds import NOTHING, Kinds
+from clusterlog.encode.foreign.names import Table
+from clusterlog.encode.foreign.plans import Flat, Plan, flat
+from clusterlog.encode.foreign.times import Times
+from clusterlog.encode.limits import Limits
+from clusterlog.encode.sanitize import Sanitizer
+from clusterlog.record.redact import Redactor
+
+MOST_SHAPES = 10_000
+_LARGE = float(1 << 63)
+_EDGE = 1 << 63
+_LINE_BEFORE, _FILE = "line before", "file"
+
+
+class _Shape:
+    """The names at the top of a line. ``plan`` is that of lines without nested objects, ``None`` if there are some."""
+
+    __slots__ = ("format", "plan", "refusal", "seen")
+
+    def __init__(self, format: str, refusal: str, plan: Plan | None) -> None:
+        self.format = format
+        self.refusal = refusal
+        self.plan = plan
+        self.seen = 0
+
+
+class Translator:
+    """Translates for one run: what is learned from one file holds for the next.
+
+    ``identity_hash(text)`` gives (hash, key id) of a user or session; ``metrics`` names the numbers that are copied to
+    ``clusterlog.metrics``; ``format`` is the one every line must have, empty for any.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        redactor: Redactor,
+        identity_hash: Callable[[str], tuple[str, str]],
+        given: Given | None = None,
+        metrics: frozenset[str] = frozenset(),
+        times: Times | None = None,
+        format: str = "",
+    ) -> None:
+        self.table = table
+        self.given = given or Given()
+        self.metrics = metrics
+        self.identity_hash = identity_hash
+        self.format = format
+        self.sanitizer = Sanitizer(redactor, Limits(event=EVENT_LIMIT))
+        self.readers = Kinds(self.sanitizer, times or Times()).readers
+        self._plans: dict[tuple[str, ...], Plan] = {}
+
+    def plan(self, names: tuple[str, ...], format: str) -> Plan:
+        """What is to be done with lines of these names, none of which holds an object."""
+        key = (format, *names)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= CACHE_SIZE:
+                self._plans.clear()
+            template = format == "structlog"
+            plan = self._plans[key] = Plan(names, self.table, self.sanitizer, self.readers, template=template)
+            plan.swift = plan.swift and self.metrics.isdisjoint(names)
+        return plan
+
+
+class _Head:
+    """What lines share that agree in all fields before the message: a template for ``%``, and whether it alarms.
+
+    The template takes the time, the number twice, the message and all that stands behind it.
+    """
+
+    __slots__ = ("alarming", "template")
+
+    def __init__(self, payload: bytes, alarming: bool) -> None:
+        self.template = payload
+        self.alarming = alarming
+
+
+class Lines:
+    """The lines of one file. ``last_time`` is that of the latest line that told one, as ``@timestamp`` is written."""
+
+    def __init__(self, translator: Translator, subject: Subject, last_time: str = "") -> None:
+        self.last_time = last_time
+        self._subject = subject
+        self._translator = translator
+        self._sanitizer = translator.sanitizer
+        self._inside = translator.table.inside
+        self._documents = Documents(
+            subject, translator.given, translator.sanitizer, translator.identity_hash, translator.metrics
+        )
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._heads: dict[tuple[Plan, tuple[Any, ...]], _Head | None] = {}
+        self._innocent: set[str] = set()
+
+    @property
+    def formats(self) -> dict[str, int]:
+        """How many lines of which format there were."""
+        counted: Counter[str] = Counter()
+        for shape in self._shapes.values():
+            counted[shape.format] += shape.seen
+        return dict(counted)
+
+    def events(self, document: dict[str, Any], number: int, line: bytes) -> Sequence[Event]:
+        """The events of a parsed line, of which ``line`` is the text; the first gets ``number`` as its sequence.
+
+        Raises ValueError, with the reason, for a line that is not of the format that was asked for, or holds no event.
+        """
+        shape = self._shapes.get(tuple(document)) or self._met(document)
+        shape.seen += 1
+        level, plan = document, shape.plan
+        if plan is None:
+            if shape.refusal:
+                shape.seen -= 1
+                raise ValueError(shape.refusal)
+            if shape.format == "clusterlog":
+                own = ours.event(document, number, line, self._subject, self._sanitizer)
+                if own is not None:
+                    return (own,)
+            level = flat(document, self._inside)
+            plan = self._translator.plan(tuple(level), shape.format)
+        if plan.swift:
+            made = self._swift(plan, level, number)
+            if made is not None:
+                return (made,)
+        return (self._careful(shape.format, flat(level, self._inside), number),)
+
+    def _met(self, document: dict[str, Any]) -> _Shape:
+        """A new shape. Whether its lines are flat is guessed from the first: where one is not, no value fits."""
+        asked = self._translator.format
+        format = asked or formats.recognised(document)
+        refusal = formats.lack(asked) if asked and not formats.is_of(asked, document) else ""
+        names = tuple(document)
+        nested = any(type(value) is dict for value in document.values())
+        plan = None if refusal or nested else self._translator.plan(names, format)
+        shape = _Shape(format, refusal, plan)
+        if len(self._shapes) < MOST_SHAPES:  # beyond them every line has other names, and its format is not counted
+            self._shapes[names] = shape
+        return shape
+
+    def _careful(self, format: str, level: Flat, number: int) -> Event:
+        plan = self._translator.plan(tuple(level), format)
+        read = taken_apart(level, plan, self._translator.readers)
+        if plan.template and "message" in read.fields:
+            read.fields.setdefault("clusterlog.template", read.fields["message"])
+        return self._documents.event(read, number, *self._timed(read.fields))
+
+    def _timed(self, fields: Flat) -> tuple[str, str]:
+        """The time of a line, and where it is from if the line has none."""
+        told = fields.get("@timestamp")
+        if told is not None:
+            self.last_time = told
+            return told, ""
+        return (self.last_time, _LINE_BEFORE) if self.last_time else (self._subject.time, _FILE)
+
+    def _swift(self, plan: Plan, document: Mapping[str, Any], number: int) -> Event | None:
+        """The same event from the same line, for a fifth of the price; ``None`` if something is not as usual."""
+        try:
+            values = plan.get_head(document)
+            head = self._heads[plan, values]
+        except KeyError:
+            head = self._learned(plan, values, document)
+        except TypeError:  # a list, which no field before the message takes
+            return None
+        time = plan.read_time(document[plan.time])
+        message = document[plan.message]
+        if head is None or time is None or type(message) is not str or len(message) > _SHORT:
+            return None
+        innocent = self._innocent
+        if message not in innocent and not self._judge(message):
+            return None
+        said = dumps(message)
+        own = b'"template":' + said if plan.template else b""
+        rest = b""
+        for how, name, read, form in plan.ids:
+            value = read(document[name])
+            if value is None:
+                if plan.spare or not _holds_nothing(document[name]):
+                    return None
+                continue
+            if how == "identity":
+                value, key_id = self._translator.identity_hash(value)
+                own += (b',"user":' if own else b'"user":') + dumps({"key_id": key_id})
+            rest += form % dumps(value)
+        labels = plan.get_labels(document)
+        if labels:
+            for value in labels:
+                kind = type(value)
+                if kind is str:
+                    if value not in innocent and not self._judge(value):
+                        return None
+                elif kind is int:
+                    if not -_EDGE <= value < _EDGE:
+                        return None
+                elif kind is float:
+                    if not -_LARGE < value < _LARGE:
+                        return None
+                elif kind is not bool and (value is not None or plan.spare):
+                    return None
+            rest += b',"labels":' + dumps(dict(zip(plan.labels, labels, strict=True)))
+        if own:
+            rest = b',"clusterlog":{' + own + b"}" + rest
+        self.last_time = time
+        payload = head.template % (time.encode(), number, number, said, rest)
+        return (payload, head.alarming, False) if len(payload) <= EVENT_LIMIT else None
+
+    def _judge(self, text: str) -> bool:
+        """Whether a text may be told as it is."""
+        if len(text) > _SHORT or self._sanitizer.redactor.suspicious(text) or text in NOTHING:
+            return False
+        if len(text) <= CACHED_TEXT:
+            if len(self._innocent) >= CACHE_SIZE:
+                self._innocent.clear()
+            self._innocent.add(text)
+        return True
+
+    def _learned(self, plan: Plan, values: tuple[Any, ...], document: Mapping[str, Any]) -> _Head | None:
+        """The head of lines with these values; ``None`` if one of them is no value of its field."""
+        head: _Head | None = None
+        read = Read()
+        for (rule, _), value in zip(plan.head, values, strict=True):
+            found = self._translator.readers[rule.kind](value)
+            if found is None and not _holds_nothing(value):
+                break
+            if found is not None:
+                read.fields[rule.field] = found
+        else:
+            head = self._head(read)
+        if len(self._heads) >= CACHE_SIZE:
+            self._heads.clear()
+        self._heads[plan, values] = head
+        return head
+
+    def _head(self, read: Read) -> _Head:
+        """A template made of a document whose changing parts are marked."""
+        read.fields["message"] = _MARK
+        payload, alarming, _ = self._documents.event(read, 1, _MARK)
+        escaped = payload.replace(b"%", b"%%")
+        number = f"-{1:011x}".encode()
+        begin, _, rest = escaped.partition(b'"%b"' % _MARK.encode())
+        middle, _, end = rest.partition(b',"message":"%b"' % _MARK.encode())
+        middle = middle.replace(number + b'","sequence":1,', b'-%011x","sequence":%d,', 1)
+        return _Head(begin + b'"%b"' + middle + b',"message":%b%b' + end, alarming)
+
+
+_SHORT = 8_000
+"""Characters; what is longer may need cutting."""
+_MARK = "<here the line says it>"
+
+
+def _holds_nothing(value: Any) -> bool:
+    return value is None or (type(value) is str and value in NOTHING)
