@@ -1,70 +1,177 @@
-"""The events of the one request that somebody means by an id, the end of an id, or a trace id."""
+"""The events of the one request that somebody means, and what stands around them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from clusterlog.cli import paint
 from clusterlog.cli.find.stored import waiting
 from clusterlog.cli.line import escaped
-from clusterlog.errors import NotFound
-from clusterlog.search.story.event import Document, text
+from clusterlog.errors import NotFound, SettingError
+from clusterlog.search import pasted
+from clusterlog.search.pasted import Pasted
+from clusterlog.search.story.event import Document, text, whole
+from clusterlog.search.story.journey import Journey, journey
 from clusterlog.settings import Settings
 from clusterlog.store.base import Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import Match, Or, Query, Wildcard
+from clusterlog.store.query import And, Exists, Match, Node, Or, Query, Range, Wildcard
 
-_TRACE_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
-_END_OF_AN_ID = re.compile(r"\.\.[A-Za-z0-9._-]{6,}|[0-9a-f]{6,31}")
-"""Only what `search` shows, with its dots or without: other words that are no id are not looked for everywhere."""
-_LOOKED_AT = 5000
-"""Events that are looked through for the requests an abbreviated id may mean."""
+_REQUEST, _TRACE = "http.request.id", "trace.id"
+_OFFERED = 10
+"""Requests that are offered where several fit."""
+_STRETCHES_AT_ONCE = 100
+_SPAN_OR_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
-def documents(store: Store, asked: str, settings: Settings) -> list[Document]:
-    """Every event of the request. Raises NotFound with what is stored instead."""
-    hex_digits = asked.replace("-", "").lower()
-    where: Any = Match("http.request.id", asked)
-    if _TRACE_ID.fullmatch(hex_digits):
-        spellings = dict.fromkeys((asked, hex_digits))
-        where = Or((*(Match("http.request.id", each) for each in spellings), Match("trace.id", hex_digits)))
-    found: list[Document] = [parse(each.body) for each in store.find(Query(where, order="oldest", limit=None))]
+def documents(store: Store, given: str, settings: Settings) -> list[Document]:
+    """Every event of the request that ``given`` means, in whatever form it was pasted.
+
+    Raises NotFound with what is stored instead, or with the requests that fit; SettingError for what cannot be an id.
+    """
+    try:
+        asked = pasted.read(given)
+    except SettingError:
+        if found := _all(store, Match(_REQUEST, given.strip())):  # strangers may have called theirs anything
+            return found
+        raise
+    found = _named(store, asked) or _of_event(store, asked) or _all(store, _completed(store, asked))
     if not found:
-        whole = _completed(store, asked)
-        if whole is None:
-            raise NotFound(_absent(store, asked, settings))
-        found = [parse(each.body) for each in store.find(Query(whole, order="oldest", limit=None))]
+        raise NotFound(_other_meaning(store, asked) or _absent(store, asked, settings))
     _tell_of_several(found)
     return found
 
 
-def _completed(store: Store, asked: str) -> Match | None:
-    """The one request whose id ends so, or ``None`` if there is none. Raises NotFound if there are several."""
-    if not _END_OF_AN_ID.fullmatch(asked):
+def _of_event(store: Store, asked: Pasted) -> list[Document]:
+    """Every event of the one request that an event belongs to; of several with one id that one alone."""
+    event = _all(store, Match("event.id", asked.event)) if asked.event else []
+    if not event:
+        return []
+    request = text(event[0], _REQUEST)
+    if not request:
+        raise NotFound(f"event {asked.event} belongs to no request")
+    found = _all(store, Match(_REQUEST, request))
+    others = [other.events for other in journey(found).others]
+    if mine := next((events for events in others if asked.event in events), None):
+        return [each for each in found if text(each, "event.id") in mine]
+    return [each for each in found if not any(text(each, "event.id") in events for events in others)]
+
+
+def tell_of_others(told: Journey) -> None:
+    """Where several requests carry one id: how to look at one of them."""
+    if told.root is None or not told.others:
+        return
+    accesses = [told.root, *(other.access for other in told.others)]
+    traces = [access.trace for access in accesses]
+    by_trace = all(traces) and len(set(traces)) == len(traces)
+    ways = [access.trace if by_trace else access.id for access in accesses]
+    listed = ", ".join(f"clusterlog trace {escaped(way)}" for way in ways[:5]) + (", ..." if len(ways) > 5 else "")
+    paint.say(f"{len(accesses)} requests carry this id, shown together; one alone: {listed}")
+
+
+def _named(store: Store, asked: Pasted) -> list[Document]:
+    """Every event of the requests and traces that are named as a whole."""
+    named = [Match(_REQUEST, each) for each in asked.requests] + [Match(_TRACE, each) for each in asked.traces]
+    return _all(store, Or(tuple(named))) if named else []
+
+
+def neighbours(store: Store, told: Journey, count: int) -> list[Document]:
+    """The ``count`` events that each process told directly before and after each of its events of the request."""
+    numbers: dict[str, list[int]] = {}
+    for entry in told.entries:
+        if entry.event.instance and entry.event.sequence is not None:
+            numbers.setdefault(entry.event.instance, []).append(entry.event.sequence)
+    found = []
+    for instance, known in numbers.items():
+        known.sort()
+        own = set(known)
+        stretches = _stretches(known, count)
+        while some := tuple(islice(stretches, _STRETCHES_AT_ONCE)):
+            for each in _all(store, And((Match("process.entity_id", instance), Or(some)))):
+                number = whole(each, "event.sequence")
+                if number is not None and number not in own:
+                    found.append(each)
+    return found
+
+
+def _stretches(numbers: Sequence[int], count: int) -> Iterator[Range]:
+    """The neighbourhoods of sorted numbers, those that touch as one."""
+    first = last = numbers[0]
+    for number in (*numbers[1:], None):
+        if number is None or number - last > 2 * count + 1:
+            yield Range("event.sequence", gte=max(1, first - count), lte=last + count)
+            first = number or 0
+        last = number or 0
+
+
+def _all(store: Store, where: Node | None) -> list[Document]:
+    if where is None:
+        return []
+    return [parse(each.body) for each in store.find(Query(where, order="oldest", limit=None))]
+
+
+def _completed(store: Store, asked: Pasted) -> Node | None:
+    """The one request that an abbreviation means; ``None`` where there is none. Raises NotFound if several fit."""
+    from clusterlog.search.requests import matching
+
+    parts = [(asked.beginning, (asked.beginning, "")), (asked.end, ("", asked.end))]
+    patterns = [pattern for part, pattern in parts if part]
+    if not patterns:
         return None
-    end = asked.removeprefix("..")
-    matching = store.find(Query(Wildcard("http.request.id", ("", end)), limit=_LOOKED_AT))
-    ids = dict.fromkeys(text(parse(each.body), "http.request.id") for each in matching)
-    if len(ids) > 1:
-        raise NotFound(f"{len(ids)} requests end in {end}: {', '.join(islice(ids, 3))}; write more of the id")
-    return Match("http.request.id", next(iter(ids))) if ids else None
+    fits = Or(tuple(Wildcard(field, pattern) for field in (_REQUEST, _TRACE) for pattern in patterns))
+    found = list(islice(matching(store, Query(fits)), _OFFERED + 1))
+    if len(found) > 1:
+        from clusterlog.cli.drawing.requests import rows
+
+        shown = rows(found[:_OFFERED], whole=True, width=None, ascii_only=not paint.unicode())
+        for row in shown:
+            paint.say("".join(segment.text for segment in row).rstrip())
+        count = f"{len(found)}" if len(found) <= _OFFERED else f"more than {_OFFERED}"
+        raise NotFound(f"{count} requests fit {asked.said}: give the whole id of one, or more of it")
+    return Match(_REQUEST, found[0].id) if found else None
 
 
 def _tell_of_several(documents: list[Document]) -> None:
-    requests = list(dict.fromkeys(filter(None, (text(each, "http.request.id") for each in documents))))
+    requests = list(dict.fromkeys(filter(None, (text(each, _REQUEST) for each in documents))))
     if len(requests) > 1:
         listed = ", ".join(map(escaped, requests[:5])) + (", ..." if len(requests) > 5 else "")
         paint.say(f"{len(requests)} requests of one trace, shown together: {listed}")
 
 
-def _absent(store: Store, asked: str, settings: Settings) -> str:
+def _other_meaning(store: Store, asked: Pasted) -> str:
+    """What an id is that is no request's, and where that leads; empty if it is nothing that is stored."""
+    given = asked.said.lower()
+    if _SPAN_OR_FINGERPRINT.fullmatch(given):
+        span = Or((Match("span.id", given), Match("clusterlog.parent.span_id", given)))
+        return _leads(store, span, f"{given} is a span's id") or _leads(
+            store, Match("clusterlog.error.fingerprint", given), f"{given} is an exception's fingerprint"
+        )
+    if _HEX32.fullmatch(given):
+        process = And((Match("process.entity_id", given), Exists(_REQUEST)))
+        return _leads(store, process, f"{given} is a process's id", "the last request it told of")
+    if _HASH.fullmatch(given) and store.count(Query(Match("user.hash", given))):
+        return f"{given} is the hash of a user: clusterlog search 'user.hash: {given}' --group request"
+    return ""
+
+
+def _leads(store: Store, where: Node, what: str, of: str = "its request") -> str:
+    newest = next(iter(store.find(Query(where, limit=1))), None)
+    if newest is None:
+        return ""
+    request = text(parse(newest.body), _REQUEST)
+    return f"{what}, and no request's; {of}: clusterlog trace {request}" if request else f"{what}, of no request"
+
+
+def _absent(store: Store, asked: Pasted, settings: Settings) -> str:
     """One line that says what there is instead."""
     ends = []
     for order in ("oldest", "newest"):
         first = next(iter(store.find(Query(order=order, limit=1))), None)
         if first is None:
-            return f"no request {asked}: the store of {settings.home} is empty; {waiting(settings)}"
+            return f"no request {asked.said}: the store of {settings.home} is empty; {waiting(settings)}"
         ends.append(text(parse(first.body), "@timestamp")[:19] + "Z")
-    return f"no request {asked}: stored are events from {ends[0]} to {ends[1]}; {waiting(settings)}"
+    return f"no request {asked.said}: stored are events from {ends[0]} to {ends[1]}; {waiting(settings)}"

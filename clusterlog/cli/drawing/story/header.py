@@ -7,38 +7,41 @@ from collections.abc import Iterable, Iterator
 from clusterlog.cli.drawing.pen import INDENT, Pen, Row, Segment, wrapped
 from clusterlog.cli.drawing.story.lanes import Lanes, letter
 from clusterlog.search.instant import spoken
-from clusterlog.search.receipt import Receipt, sentences
+from clusterlog.search.receipt import Receipt
+from clusterlog.search.receipt import sentences as sentences_of
 from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.verdict import Sentence, verdict
 
-_LABELS = {"failure": "why", "time": "time", "data": "data"}
+LABELS = {"failure": "why", "time": "time", "data": "data"}
 _RAW = "--raw-times shows them as recorded"
 
 
 def said_of(journey: Journey, receipts: Iterable[Receipt] = ()) -> tuple[Sentence, ...]:
     """All that is to be said: of the request itself, then of what is known to be complete."""
-    return (*verdict(journey), *sentences(journey, receipts))
+    return (*verdict(journey), *sentences_of(journey, receipts))
 
 
 def header(
-    journey: Journey, lanes: Lanes | None, pen: Pen, width: int | None, receipts: tuple[Receipt, ...] = ()
+    journey: Journey, pen: Pen, width: int | None, receipts: tuple[Receipt, ...] = (), *, sentences: bool = True
 ) -> Iterator[Row]:
-    """The rows before the events; the last ones name the nodes by the letters of their ``lanes``, if they have any."""
+    """The rows before the events; without ``sentences`` only what the request was."""
     yield from wrapped([Segment("Request ")], _facts(journey, pen), width)
     lost = {receipt.text for receipt in receipts if receipt.losses}
-    for sentence in said_of(journey, receipts):
+    for sentence in said_of(journey, receipts) if sentences else ():
         role = "bad" if sentence.kind == "failure" or sentence.text in lost else "dim"
         mark = "! " if sentence.text in lost else ""
         words = [Segment(word) for word in pen.clean(mark + sentence.text).split(" ")]
-        yield from wrapped([Segment(_LABELS[sentence.kind].ljust(INDENT), role)], words, width, " ")
+        yield from wrapped([Segment(LABELS[sentence.kind].ljust(INDENT), role)], words, width, " ")
     if clocks := _clocks(journey, pen):
         yield from wrapped([Segment("clock".ljust(INDENT), "dim")], clocks, width)
-    if lanes is not None:
-        labels = [
-            Segment(f"{letter(number)} {pen.fit(label, 40)}", f"lane{number}")
-            for number, label in enumerate(lanes.labels)
-        ]
-        yield from wrapped([Segment("nodes".ljust(INDENT), "dim")], labels, width)
+
+
+def names(lanes: Lanes, pen: Pen, width: int | None) -> Iterator[Row]:
+    """Which node each letter of the lanes means."""
+    labels = [
+        Segment(f"{letter(number)} {pen.fit(label, 40)}", f"lane{number}") for number, label in enumerate(lanes.labels)
+    ]
+    yield from wrapped([Segment("nodes".ljust(INDENT), "dim")], labels, width)
 
 
 def _facts(journey: Journey, pen: Pen) -> Iterator[Segment]:
