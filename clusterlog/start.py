@@ -11,10 +11,13 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from clusterlog.context import crossing, ids, peers, request
+from clusterlog.context import crossing, ids, peers, request, tracing
+from clusterlog.context.patching import wait_no_more, when_imported
 from clusterlog.encode.console import screen
 from clusterlog.encode.console.screen import Shown
 from clusterlog.encode.ecs import APP, Encoder
@@ -209,6 +212,11 @@ class _Started:
 
 _road: SpoolRoad | None = None
 _started: _Started | None = None
+_OPENTELEMETRY = "opentelemetry.sdk.trace"
+_JOINING = "clusterlog.integrations.opentelemetry.joining"
+"""Who joins it: named and not imported, for it stands above, and nobody else is to load it."""
+
+_leave: Callable[[], None] | None = None
 _provisional = False
 """Whether the road was opened by ``launch``: with the settings of outside only."""
 
@@ -271,6 +279,7 @@ def stop() -> None:
             import structlog
 
             structlog.reset_defaults()
+    _leave_opentelemetry()
     road, _road = _road, None
     slot.road = None
     request.renderer = None
@@ -295,6 +304,7 @@ def dropped() -> dict[str, int]:
             lost["user_key_unreadable"] = _road.identity.alone
     if request.late_annotations:
         lost["late_annotation"] = request.late_annotations
+    lost.update(tracing.lost)
     return dict(lost)
 
 
@@ -328,7 +338,22 @@ def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
         request.linger = settings.linger
         request.renderer = _road.encoder.render
         slot.road = _road.throttle or _road
+        when_imported(_OPENTELEMETRY, _join_opentelemetry)
     return _road
+
+
+def _join_opentelemetry(_: ModuleType) -> None:
+    """The application has loaded OpenTelemetry's SDK: its ids win from here on."""
+    global _leave
+    _leave = import_module(_JOINING).joined("start")
+
+
+def _leave_opentelemetry() -> None:
+    global _leave
+    wait_no_more(_OPENTELEMETRY, _join_opentelemetry)
+    leave, _leave = _leave, None
+    if leave is not None:
+        leave()
 
 
 def _configure_structlog() -> bool:

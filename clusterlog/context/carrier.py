@@ -1,7 +1,8 @@
 """The ids of a request on whatever carries it on: HTTP headers, message headers, any mapping.
 
 Three headers travel: ``X-Request-ID``, and ``traceparent`` with ``tracestate`` as W3C Trace Context says. What comes in
-is judged before it is believed; what goes out never overwrites what somebody else has put there.
+is judged before it is believed; what goes out never overwrites what somebody else has put there. Where another tracer
+is joined (``tracing``) its span calls, and its flags and its ``tracestate`` go with it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, Literal, overload
 
-from clusterlog.context import ids
+from clusterlog.context import ids, tracing
+from clusterlog.context.innermost import here
 from clusterlog.context.peers import PropagateTo, Trust
-from clusterlog.context.request import Request, Scope, current, restore, scope
+from clusterlog.context.request import Request, Scope, current, restore
 from clusterlog.context.traceparent import (
     TraceContext,
     continue_trace,
@@ -44,9 +46,13 @@ def admit(get: Values, peer: str | None, trust: Trust, *, session: str = "") -> 
     beside ours; of an id that is not legal only its length and a hash. Never raises.
     """
     try:
-        return _admitted(get, trust.believes(peer), session)
+        new = _admitted(get, trust.believes(peer), session)
     except Exception:  # headers that cannot be read
-        return _fresh(session)
+        new = _fresh(session)
+    new.served = True
+    if tracing.joined is not None:
+        tracing.joined.admitted(new, current.get())
+    return new
 
 
 def _admitted(get: Values, believed: bool, session: str) -> Request:
@@ -99,15 +105,15 @@ def _continued(id: str, trace: TraceContext | None, session: str, client_request
 def outgoing(
     host: str, propagate_to: PropagateTo, present: Container[str], *, span_id: str = ""
 ) -> list[tuple[str, str]]:
-    """The headers to add to a call: names and values; none outside of a request and to hosts that may not know them.
+    """The headers to add to a call: names and values; none outside of requests and to hosts that may not know them.
 
     ``host`` is the host alone, ``present`` the names the call has already, whatever their case if it is a mapping of
     headers, else in lower case. ``span_id`` is the call's own (see ``call_span``); without one the current span calls.
     """
-    found = scope()
-    if found is None or found.request is None or not propagate_to.allows(host):
+    found = here()
+    if found is None or not propagate_to.allows(host):
         return []
-    return list(_headers(found, found.request, span_id, present))
+    return list(_headers(found, span_id, present))
 
 
 def call_span(traceparent: str | None = None) -> str:
@@ -119,19 +125,17 @@ def call_span(traceparent: str | None = None) -> str:
     return ids.new_span_id() if there is None else there.parent_id
 
 
-def _headers(scope: Scope, request: Request, span_id: str, present: Container[str]) -> Iterable[tuple[str, str]]:
-    if "x-request-id" not in present:
+def _headers(scope: Scope, span_id: str, present: Container[str]) -> Iterable[tuple[str, str]]:
+    request = scope.request
+    if request is not None and "x-request-id" not in present:
         yield REQUEST_ID, request.id
     # Where somebody else has written a trace parent, its state is theirs as well.
-    if TRACEPARENT not in present:
-        yield TRACEPARENT, format_traceparent(request.trace_id, span_id or _span(scope, request), request.sampled)
-        if request.tracestate and TRACESTATE not in present:
-            yield TRACESTATE, request.tracestate
-
-
-def _span(scope: Scope, request: Request) -> str:
-    """The span that calls; here, and in ``_continued``, is the place where the ids of another tracer would win."""
-    return scope.span_id or request.span_id
+    trace = scope.traced or request
+    if trace is None or TRACEPARENT in present:
+        return
+    yield TRACEPARENT, format_traceparent(trace.trace_id, span_id or scope.span_id or trace.span_id, trace.sampled)
+    if trace.tracestate and TRACESTATE not in present:
+        yield TRACESTATE, trace.tracestate
 
 
 @overload
@@ -144,8 +148,9 @@ def inject(carrier: Any = None, *, kind: str = "http") -> Any:
     """Write the ids of the current request into ``carrier``, and give it back.
 
     ``kind="http"``: any mutable mapping of texts, a new dict if there is none. ``kind="kafka"``: a list of
-    ``(str, bytes)``, appended to; a new list if there is none or it cannot be. Outside of a request nothing is written,
-    and what the carrier has already is never changed. Raises ValueError for another ``kind``, and nothing else.
+    ``(str, bytes)``, appended to; a new list if there is none or it cannot be. Outside of a request nothing is written
+    but the trace of another tracer that is joined; what the carrier has already is never changed. Raises ValueError for
+    another ``kind``, and nothing else.
 
         producer.send("orders", value, headers=clusterlog.inject(kind="kafka"))
     """
@@ -155,11 +160,11 @@ def inject(carrier: Any = None, *, kind: str = "http") -> Any:
         carrier = {} if kind == "http" else []
     elif kind == "kafka" and not isinstance(carrier, MutableSequence):
         carrier = list(carrier.items() if isinstance(carrier, Mapping) else carrier)
-    found = scope()
-    if found is None or found.request is None:
+    found = here()
+    if found is None:
         return carrier
     try:
-        for name, value in list(_headers(found, found.request, "", _read(carrier))):
+        for name, value in list(_headers(found, "", _read(carrier))):
             if kind == "kafka":
                 carrier.append((name, value.encode("ascii")))
             else:
@@ -185,7 +190,9 @@ class Extracted:
             new = _admitted(lambda name: found.get(name, ()), self._trusted, "")
         except Exception:  # a carrier that cannot be read carries nothing
             new = _fresh("")
-        entered = Scope(new)
+        if tracing.joined is not None:
+            tracing.joined.admitted(new, current.get())
+        entered = Scope(new, outer=tracing.active_span())
         self._entered.append((current.set(entered), new, entered))
         return new
 

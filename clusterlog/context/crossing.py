@@ -1,8 +1,8 @@
 """The way of a request into other threads and other processes.
 
 Tasks and callbacks of asyncio take their context along by themselves. Threads, executors and processes do not; here
-what is started or submitted takes our one context variable with it, and nothing of anybody else's. Other processes
-are told ids and plain facts, never objects.
+what is started or submitted takes our one context variable with it, and nothing of anybody else's: of another tracer's
+span, where one is joined, the ids. Other processes are told ids and plain facts, never objects.
 
 A thread that was merely started inside a request carries it as long as ``linger`` says. What was submitted to an
 executor, started as a process or wrapped with ``carry`` was handed over, and carries it to its own end. The standard
@@ -12,11 +12,14 @@ library's own threads and workers serve everybody, and carry nobody's request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial, update_wrapper, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from clusterlog.context.innermost import here
 from clusterlog.context.patching import Patch, wait_no_more, when_imported
-from clusterlog.context.request import Request, Scope, current, restore, scope
+from clusterlog.context.request import Request, Scope, current, restore
+from clusterlog.context.tracing import SpanIds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +53,7 @@ def carry(fn: Callable[P, R]) -> Callable[P, R]:
 
         pool.submit(clusterlog.carry(work), item)
     """
-    found = scope()
+    found = here()
     if found is None:
         return fn
     handed = found.handed(True)
@@ -127,6 +130,8 @@ def _told(scope: Scope | None) -> dict[str, Any] | None:
         "labels": _plain(scope.labels),
         "span_id": scope.span_id,
         "user": scope.user,
+        "traced": None if scope.traced is None else astuple(scope.traced),
+        "parent": scope.parent,
     }
 
 
@@ -142,7 +147,16 @@ def _heard(told: dict[str, Any] | None) -> Scope | None:
         request = Request(**told["request"])
         request.facts = told["facts"]
         request.user = told["known"]
-    return Scope(request, told["labels"], span_id=told["span_id"], user=told["user"], handed_over=True)
+        request.ours = False  # whoever has told it of this process may have told it of others
+    return Scope(
+        request,
+        told["labels"],
+        span_id=told["span_id"],
+        user=told["user"],
+        handed_over=True,
+        traced=None if told["traced"] is None else SpanIds(*told["traced"]),
+        parent=told["parent"],
+    )
 
 
 def _job_arrived(kind: type[Job], fn: Callable[..., Any], told: dict[str, Any] | None) -> Job:
@@ -201,7 +215,7 @@ def _starting(process: bool) -> Callable[[Patch], Any]:
 
         @wraps(original)
         def start(self: Any) -> None:
-            found = scope() if patch.on else None
+            found = here() if patch.on else None
             if found is None or _serves_all(self):
                 original(self)
                 return
@@ -253,7 +267,7 @@ def _calling_back(patch: Patch) -> Any:
 
     @wraps(original)
     def add_done_callback(self: Any, fn: Any) -> None:
-        original(self, fn if not patch.on or scope() is None else _job(fn))
+        original(self, fn if not patch.on or here() is None else _job(fn))
 
     return add_done_callback
 
@@ -264,7 +278,7 @@ def _running_in_executor(patch: Patch) -> Any:
 
     @wraps(original)
     def run_in_executor(self: Any, executor: Any, func: Any, *args: Any) -> Any:
-        found = scope() if patch.on and executor is not None else None
+        found = here() if patch.on and executor is not None else None
         job = func if found is None else LocalJob(func, found.handed(True))
         return original(self, executor, job, *args)
 
@@ -272,7 +286,7 @@ def _running_in_executor(patch: Patch) -> Any:
 
 
 def _job(fn: Any) -> Job:
-    found = scope()
+    found = here()
     return Job(fn, None if found is None else found.handed(True))
 
 

@@ -3,6 +3,9 @@
 A ``Scope`` is what the one context variable holds: the request, the fields bound in this task, and the span it is in.
 Scopes are never changed, only replaced. A request's facts are replaced as well, so that a line reads one consistent
 set of them, whichever thread annotates meanwhile.
+
+Of another tracer's span, where one is joined, a scope knows by ids alone; which of both is the innermost, and holds, is
+asked in ``innermost``.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from os import getpid
 from typing import Any
+
+from clusterlog.context.tracing import SpanIds, active_span
 
 Facts = Mapping[str, Any]
 NOTHING: Facts = {}
@@ -27,18 +32,26 @@ class Request:
 
     ``id`` is ``http.request.id``. ``span_id`` is this process's span in ``trace_id``, ``parent_span_id`` the caller's.
     ``client_request_id`` and ``client_trace_id`` are what an untrusted peer sent. ``facts`` is what ``annotate`` told.
+    ``ours``: the trace id was made for this very request, and nobody else has begun a trace inside of it. ``served``:
+    an access event will be told of it. ``adopted``: its span is that of another tracer, and ``began_as`` the span id
+    its first lines had; ``span`` is that tracer's own object, kept until the access event is told.
     """
 
     __slots__ = (
+        "adopted",
+        "began_as",
         "client_request_id",
         "client_trace_id",
         "ended",
         "facts",
         "id",
         "late",
+        "ours",
         "parent_span_id",
         "sampled",
+        "served",
         "session",
+        "span",
         "span_id",
         "started_ns",
         "told",
@@ -76,6 +89,11 @@ class Request:
         self.told = False
         self.late = 0
         self.ended: float | None = None
+        self.ours = not parent_span_id
+        self.served = False
+        self.adopted = False
+        self.began_as = ""
+        self.span: Any = None
 
     def annotate(self, fields: Facts) -> None:
         """Add facts to the whole request. After its access event has been told they are late, and counted."""
@@ -96,6 +114,23 @@ class Request:
                 self.late += 1
                 count_late()
 
+    def follow(self, ids: SpanIds, parent_span_id: str = "") -> None:
+        """Its trace is from here on that of another tracer's span, perhaps its parent span as well."""
+        with _annotating():
+            self.trace_id, self.sampled, self.tracestate = ids.trace_id, ids.sampled, ids.tracestate
+            self.parent_span_id = parent_span_id or self.parent_span_id
+            self.ours = False
+            self.facts = dict(self.facts)  # what scopes were serialised as holds for one mapping of facts
+
+    def become(self, ids: SpanIds, span: Any, parent_span_id: str = "", *, entered: bool = True) -> None:
+        """Its own span is from here on that of another tracer; ``entered``: it may have said lines by now."""
+        if entered:
+            self.began_as = self.span_id
+        self.adopted = True
+        self.span_id = ids.span_id
+        self.span = span if self.served else None
+        self.follow(ids, parent_span_id)
+
     def end(self) -> None:
         """The request is over; what still runs carries its id for ``linger`` seconds more."""
         if self.ended is None:
@@ -103,9 +138,13 @@ class Request:
 
 
 class Scope:
-    """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes."""
+    """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes.
 
-    __slots__ = ("handed_over", "labels", "rendered", "request", "span_id", "user")
+    ``outer`` is the span of another tracer that lies around the scope's own span, by its id. ``traced`` are the ids of
+    one that is the scope's own span, and ``parent`` is then the span around that, for lines to tell.
+    """
+
+    __slots__ = ("handed_over", "labels", "outer", "parent", "rendered", "request", "span_id", "traced", "user")
 
     def __init__(
         self,
@@ -115,15 +154,26 @@ class Scope:
         span_id: str = "",
         user: str | None = None,
         handed_over: bool = False,
+        outer: str = "",
+        traced: SpanIds | None = None,
+        parent: str = "",
     ) -> None:
         self.request = request
         self.labels = labels
         self.span_id = span_id
         self.user = user
         self.handed_over = handed_over
+        self.outer = outer
+        self.traced = traced
+        self.parent = parent
         self.rendered: Any = None
         if renderer is not None:
             renderer(self)
+
+    @property
+    def own_span(self) -> str:
+        """The id of the innermost span: the scope's, or else its request's."""
+        return self.span_id or ("" if self.request is None else self.request.span_id)
 
     def over(self) -> bool:
         """Whether the request ended longer than ``linger`` ago and was not handed over to this task."""
@@ -133,17 +183,42 @@ class Scope:
         return time.monotonic() - request.ended > linger
 
     def handed(self, over: bool) -> Scope:
-        """The same scope for another thread, handed over explicitly or not; what was rendered stays rendered."""
+        """The same scope for another thread, handed over explicitly or not; what was rendered stays rendered.
+
+        Outside of any request nothing says for how long another tracer's span would hold in a thread that was merely
+        started: it stays behind.
+        """
+        if not over and self.traced is not None and self.request is None:
+            return Scope(None, self.labels, user=self.user)
         if self.handed_over is over:
             return self
         twin = object.__new__(Scope)
-        twin.request = self.request
-        twin.labels = self.labels
-        twin.span_id = self.span_id
-        twin.user = self.user
+        for name in Scope.__slots__:
+            setattr(twin, name, getattr(self, name))
         twin.handed_over = over
-        twin.rendered = self.rendered
         return twin
+
+    def bound(self, labels: Facts, user: str | None) -> Scope:
+        """The same scope with other labels and another user."""
+        return within(self, self.request, labels, user, self.handed_over)
+
+
+def within(
+    place: Scope | None, request: Request | None, labels: Facts, user: str | None, handed_over: bool = False
+) -> Scope:
+    """A new scope in the very span that ``place`` is in."""
+    if place is None:
+        return Scope(request, labels, user=user, handed_over=handed_over)
+    return Scope(
+        request,
+        labels,
+        span_id=place.span_id,
+        user=user,
+        handed_over=handed_over,
+        outer=place.outer,
+        traced=place.traced,
+        parent=place.parent,
+    )
 
 
 renderer: Callable[[Scope], None] | None = None
@@ -191,7 +266,7 @@ def enter(new: Request, **labels: Any) -> Token[Scope | None]:
 
     A middleware does not reset this in a ``finally``: the server's own lines about the request come after it.
     """
-    return current.set(Scope(new, labels or NOTHING))
+    return current.set(Scope(new, labels or NOTHING, outer=active_span()))
 
 
 def leave() -> None:
@@ -211,7 +286,7 @@ def unbind(*names: str) -> None:
         return
     labels = {name: value for name, value in found.labels.items() if name not in names}
     user = None if "user" in names else found.user
-    current.set(Scope(found.request, labels, span_id=found.span_id, user=user, handed_over=found.handed_over))
+    current.set(found.bound(labels, user))
 
 
 @contextmanager
@@ -257,4 +332,4 @@ def _bound(fields: Facts) -> Scope:
     if "user" in labels:
         named = labels.pop("user")
         user = None if named is None else str(named)
-    return Scope(found.request, labels, span_id=found.span_id, user=user, handed_over=found.handed_over)
+    return found.bound(labels, user)

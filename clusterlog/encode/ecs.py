@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusterlog.context.request import NOTHING, Scope, current
+from clusterlog.context import innermost
+from clusterlog.context.request import NOTHING, Scope
 from clusterlog.encode.compact import dumps, loads
 from clusterlog.encode.facts import Origin, legal
 from clusterlog.encode.identity import IdentityHash, key_file
@@ -34,7 +35,6 @@ CACHE_SIZE = 4096
 CACHED_TEXT = 256
 """Characters; longer texts are not remembered."""
 _ALARMING = frozenset({"drop", "dead-letter", "crash-close", "silence"})
-_current_scope = current.get
 
 
 class Encoder:
@@ -251,7 +251,7 @@ class Encoder:
 
     def _context(self) -> Rendered:
         """The current scope as bytes; one whose request ended longer than ``linger`` ago counts as none."""
-        scope = _current_scope()
+        scope = innermost.now()
         if scope is None:
             return self._nobody
         request = scope.request
@@ -290,14 +290,16 @@ class Encoder:
         """Who is asking, as nested ECS objects."""
         document: Tree = {}
         own: Tree = {}
-        user, span, request = scope.user, scope.span_id, scope.request
+        user, span, request, trace = scope.user, scope.own_span, scope.request, scope.traced or scope.request
         if request is not None:
             document["http"] = {"request": {"id": request.id}}
-            document["trace"] = {"id": request.trace_id}
-            span = span or request.span_id
             user = request.user if user is None else user
             if request.session:
                 own["session"] = {"hash": self._identity_hash(request.session)[0]}
+        if trace is not None:
+            document["trace"] = {"id": trace.trace_id}
+        if scope.parent:
+            own["parent"] = {"span_id": scope.parent}
         if span:
             document["span"] = {"id": span}
         if user is not None:

@@ -34,11 +34,14 @@ _LIBRARIES = {
     "uvicorn": ("servers.uvicorn", "put_into_all"),
     "gunicorn": ("servers.gunicorn", "put_into_all"),
     "structlog": ("loggers.structlog", "put_into_all"),
+    "opentelemetry": ("opentelemetry.joining", "put_into_all"),
     "threads": ("threads", "put_into_all"),
 }
 """Name of a library; our module and its function for all that the library makes."""
 
 _ALIASES = {"fastapi": "starlette"}
+_PACKAGES = {"opentelemetry": "opentelemetry.sdk.trace"}
+"""What says that a library is there, where it is not the package of its name: of this the API alone does nothing."""
 
 _instrumented: dict[str, Instrumentation] = {}
 
@@ -76,10 +79,10 @@ def instrument(x: Any, /) -> Any:
 
 def everything() -> Instrumentation:
     """Instrument every library we know as soon as it is imported; nothing is loaded for those that never are."""
-    awaited = [name for name in _LIBRARIES if name != "threads"]
+    awaited = {_PACKAGES.get(name, name): name for name in _LIBRARIES if name != "threads"}
 
     def imported(module: ModuleType) -> None:
-        _installed(module.__name__)
+        _installed(awaited[module.__name__])
 
     def forget() -> None:
         for name in awaited:
@@ -102,11 +105,12 @@ def _library(name: str) -> Instrumentation:
         near = get_close_matches(name.lower(), known, 1)
         hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(known)
         raise SettingError(f"cannot instrument {name!r}: {hint}")
-    if name != "threads" and name not in sys.modules:
+    package = _PACKAGES.get(name, name)
+    if name != "threads" and package not in sys.modules:
         from importlib.util import find_spec
 
-        if find_spec(name) is None:
-            raise SettingError(f"cannot instrument {name!r}: it is not installed here")
+        if find_spec(name) is None or find_spec(package) is None:
+            raise SettingError(f"cannot instrument {name!r}: {package} is not installed here")
     return _installed(name)
 
 

@@ -7,7 +7,9 @@ from time import perf_counter_ns
 from typing import Any
 
 from clusterlog.context import request as context
+from clusterlog.context import tracing
 from clusterlog.context.request import Request
+from clusterlog.context.tracing import Known
 from clusterlog.record.slot import slot
 
 LOGGER = "clusterlog.access"
@@ -69,6 +71,8 @@ class Access:
         road = slot.road
         if road is None:
             return
+        known = tracing.known(request.span)
+        request.span = None
         failed = self.status >= 500 or bool(self.reason) or self.failure is not None
         ended_by = self.status or ("aborted" if self.reason else "failed")
         road.document(
@@ -76,13 +80,14 @@ class Access:
             logging.ERROR if failed else logging.INFO,
             LOGGER,
             f"{self.method} {self.path} {ended_by}",
-            self._body(failed),
-            failure=self.failure,
+            known.added_to(self._body(failed, known), error=failed and self.failure is None),
+            labels=known.labels,
+            failure=self.failure or (known.failure if failed else None),
             scope=self.scope,
         )
         self.failure = None  # with its traceback it holds the frames of the whole request
 
-    def _body(self, failed: bool) -> dict[str, Any]:
+    def _body(self, failed: bool, known: Known) -> dict[str, Any]:
         request = self.request
         http: dict[str, Any] = {"request": {"method": self.method}}
         event: dict[str, Any] = {
@@ -106,5 +111,7 @@ class Access:
         client = {name: value for name, value in client.items() if value}
         if client:
             own["client"] = client
+        if request.began_as:
+            own["span"] = {**known.own.get("span", {}), "began_as": request.began_as}
         # The encoder takes the span from the scope, but tasks may have put steps around; this one is the request's.
         return {"http": http, "url": {"path": self.path}, "event": event, "clusterlog": own}

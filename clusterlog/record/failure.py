@@ -108,7 +108,7 @@ def describe(exc: BaseException, *, limit: int = STACK_TRACE_LIMIT, redactor: Re
             raise
         try:
             name, told = _type_name(type(exc)), f"[not described: {type(error).__name__}]"
-            return Failure(name, told, f"{name}: {told}\n", _fingerprint([name]), ())
+            return Failure(name, told, f"{name}: {told}\n", fingerprint([name]), ())
         except Exception as error:
             if raised_by_signal(error):
                 raise
@@ -128,7 +128,7 @@ def _describe(exc: BaseException, limit: int, redactor: Redactor | None) -> Fail
     trace = _shortened(drawn or _drawn(told, left_out, redactor), limit)
     names = [name for each in (*told, *members) for name in each.identity()]
     chain = tuple([Link(each.type, each.message, each.relation) for each in (*told[1:], *members) if each.relation])
-    return Failure(told[0].type, told[0].message, _legal(trace), _fingerprint(names), chain, left_out)
+    return Failure(told[0].type, told[0].message, _legal(trace), fingerprint(names), chain, left_out)
 
 
 class _Told:
@@ -332,5 +332,6 @@ def _legal(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _fingerprint(names: list[str]) -> str:
+def fingerprint(names: list[str]) -> str:
+    """What tells one fault from another: 16 hex digits made of an exception's type and the functions it came through."""
     return hashlib.blake2b("\n".join(names).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

@@ -11,8 +11,10 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from clusterlog.context import ids
-from clusterlog.context.request import NOTHING, Scope, current, restore, scope
+from clusterlog.context import ids, tracing
+from clusterlog.context.innermost import here
+from clusterlog.context.request import NOTHING, Scope, current, restore, scope, within
+from clusterlog.context.tracing import Known
 from clusterlog.record.slot import slot
 
 DATASET = "clusterlog.span"
@@ -28,7 +30,7 @@ class step:  # noqa: N801 - a context manager and a decorator, as the standard l
     succeeded, the exception if it did not (which passes on), and ``fields`` as labels. ``async def`` functions and
     generators can be decorated as well; a generator's step lasts from its first value to its end, and does not
     include what its consumer says between values. Works outside of any request, and before ``start`` only runs
-    the block.
+    the block. Where OpenTelemetry is joined a step is a span of its as well, with the same ids.
 
         with clusterlog.step("charge card", order=7): ...
 
@@ -43,7 +45,7 @@ class step:  # noqa: N801 - a context manager and a decorator, as the standard l
 
     def __enter__(self) -> None:
         span = _Span(self._name, self._fields)
-        self._entered.append((span, current.set(span.scope)))
+        self._entered.append((span, span.entered()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -131,38 +133,52 @@ class step:  # noqa: N801 - a context manager and a decorator, as the standard l
 
 
 class _Span:
-    """One run of a step: its scope, and the event at its end."""
+    """One run of a step: its scope, and the event at its end. ``opened`` is what it is to another tracer, if anything.
 
-    __slots__ = ("_began_ns", "_fields", "_name", "_outer", "_parent", "scope")
+    The other tracer's span is ended and left without a token: a generator may go on in another context, where a token
+    is of no use.
+    """
+
+    __slots__ = ("_began_ns", "_fields", "_name", "_opened", "_outer", "_parent", "scope")
 
     def __init__(self, name: str, fields: dict[str, Any]) -> None:
-        outer = scope()
-        request = None if outer is None else outer.request
+        outer = here()
+        tracer = tracing.joined
+        self._opened = opened = None if tracer is None else tracer.begin(name, fields)
         self._name = name
         self._fields = fields
-        self._outer = "" if outer is None else outer.span_id
-        self._parent = self._outer or ("" if request is None else request.span_id)
+        self._outer = scope()
+        self._parent = "" if outer is None else outer.own_span or outer.parent
         self.scope = Scope(
-            request,
+            None if outer is None else outer.request,
             NOTHING if outer is None else outer.labels,
-            span_id=ids.new_span_id(),
+            span_id=ids.new_span_id() if opened is None else opened.ids.span_id,
             user=None if outer is None else outer.user,
             handed_over=outer is not None and outer.handed_over,
+            outer=tracing.active_span() if opened is None else "",
+            traced=None if outer is None else outer.traced if opened is None else opened.ids,
         )
         self._began_ns = perf_counter_ns()
+
+    def entered(self) -> Token[Scope | None]:
+        """In the step's scope, and its span, from here on."""
+        if self._opened is not None:
+            self._opened.enter()
+        return current.set(self.scope)
 
     def left(self, token: Token[Scope | None]) -> None:
         """Out of the step's span again; what was bound inside stays bound, as it would without a step."""
         now = current.get()
         restore(token, self.scope)
         if now is not None and now is not self.scope and now.span_id == self.scope.span_id:
-            outer = Scope(now.request, now.labels, span_id=self._outer, user=now.user, handed_over=now.handed_over)
-            current.set(outer)
+            current.set(within(self._outer, now.request, now.labels, now.user, now.handed_over))
+        if self._opened is not None:
+            self._opened.leave()
 
     @contextmanager
     def resumed(self) -> Iterator[None]:
         """In the step's scope for as long as a generator runs; what it binds is its own."""
-        token = current.set(self.scope)
+        token = self.entered()
         try:
             yield
         finally:
@@ -170,6 +186,8 @@ class _Span:
             restore(token, self.scope)
             if now is not None and now.span_id == self.scope.span_id:
                 self.scope = now
+            if self._opened is not None:
+                self._opened.leave()
 
     @contextmanager
     def until_its_end(self) -> Iterator[None]:
@@ -183,20 +201,23 @@ class _Span:
 
     def end(self, error: BaseException | None) -> None:
         """Tell the event. A generator that nobody wants more of has not failed."""
+        if isinstance(error, GeneratorExit):
+            error = None
+        took_ns = perf_counter_ns() - self._began_ns
+        known = Known() if self._opened is None else self._opened.end(error)
         road = slot.road
         if road is None:
             return
-        if isinstance(error, GeneratorExit):
-            error = None
         body: dict[str, Any] = {
-            "event": {
-                "duration": perf_counter_ns() - self._began_ns,
-                "outcome": "success" if error is None else "failure",
-            },
+            "event": {"duration": took_ns, "outcome": "success" if error is None else "failure"},
             "span": {"id": self.scope.span_id},
         }
         if self._parent:
             body["clusterlog"] = {"parent": {"span_id": self._parent}}
+        if self.scope.traced is not None:
+            body["trace"] = {"id": self.scope.traced.trace_id}
         level = logging.INFO if error is None else logging.ERROR
         said = None if self.scope.over() else self.scope
-        road.document(DATASET, level, DATASET, self._name, body, labels=self._fields, failure=error, scope=said)
+        labels = {**known.labels, **self._fields}
+        body = known.added_to(body, error=False)
+        road.document(DATASET, level, DATASET, self._name, body, labels=labels, failure=error, scope=said)

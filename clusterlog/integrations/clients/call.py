@@ -14,35 +14,36 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Self
 
+from clusterlog.context import innermost, tracing
 from clusterlog.context import request as context
 from clusterlog.context.carrier import TRACEPARENT, call_span, outgoing
 from clusterlog.context.ids import new_trace_id
 from clusterlog.context.traceparent import format_traceparent
+from clusterlog.context.tracing import SpanIds
 from clusterlog.integrations.rules import in_force
 from clusterlog.record.slot import slot
 
 DATASET = "clusterlog.call"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_NOTHING = object()
-_sending: ContextVar[object] = ContextVar("clusterlog_call", default=_NOTHING)
+_sending: ContextVar[tuple[object, Call] | None] = ContextVar("clusterlog_call", default=None)
 
 
-def under_way() -> bool:
-    """Whether the request of now is sending a call already.
+def under_way() -> Call | None:
+    """The call that the request of now is sending already.
 
     That is a client that stands on this one, or this one, instrumented alone and with its library: the call is told
     there. An application that is called in the same task, by a transport for tests, works for a request of its own.
     """
     sending = _sending.get()
-    return sending is not _NOTHING and sending is context.request()
+    return sending[1] if sending is not None and sending[0] is context.request() else None
 
 
 class Call:
     """A call from the moment before it is sent; a context manager for the time until it is answered.
 
     ``host`` is the host alone, ``port`` what the URL names; its user, query and fragment are not asked for. Who sends
-    sets ``status``.
+    sets ``status``. ``span`` is another tracer's span of this very call: one work, one id, one event.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Call:
         "_span",
         "_token",
         "_trace",
+        "span",
         "status",
     )
 
@@ -68,13 +70,14 @@ class Call:
         self._port = None if port == _DEFAULT_PORTS.get(scheme) else port
         self._path = path or "/"
         self.status = 0
-        scope = self._scope = context.scope()
-        request = None if scope is None else scope.request
-        self._parent = "" if scope is None or request is None else scope.span_id or request.span_id
-        self._trace = new_trace_id() if request is None else ""
+        self.span: Any = None
+        scope = self._scope = innermost.here()
+        known = scope is not None and (scope.request is not None or scope.traced is not None)
+        self._parent = "" if scope is None or not known else scope.own_span or scope.parent
+        self._trace = "" if known else new_trace_id()
         self._span = ""
         self._began_ns = 0
-        self._token: Token[object] | None = None
+        self._token: Token[Any] | None = None
         self._before = context.current.get()
 
     def headers(self, present: Container[str], traceparent: str | None) -> list[tuple[str, str]]:
@@ -84,14 +87,24 @@ class Call:
         left alone, and its span is then the call's.
         """
         span = self._span = call_span(traceparent)
+        if traceparent and tracing.joined is not None:
+            self.span = tracing.joined.called(span)
+            if self._scope is not None and span == self._parent:  # which is current, and around the call only in name
+                self._parent = self._scope.parent
         propagate_to = in_force().propagate_to
         found = outgoing(self._host, propagate_to, present, span_id=span)
         if self._trace and TRACEPARENT not in present and propagate_to.allows(self._host):
             found.append((TRACEPARENT, format_traceparent(self._trace, span, True)))
         return found
 
+    def become(self, ids: SpanIds, span: Any) -> None:
+        """Another tracer has begun a span for this call, and tells the callee of that one."""
+        self._span = ids.span_id
+        self._trace = ids.trace_id
+        self.span = span
+
     def __enter__(self) -> Self:
-        self._token = _sending.set(context.request())
+        self._token = _sending.set((context.request(), self))
         self._began_ns = perf_counter_ns()
         return self
 
@@ -114,6 +127,7 @@ class Call:
         url: dict[str, Any] = {"scheme": self._scheme, "domain": self._host, "path": self._path}
         if self._port is not None:
             url["port"] = self._port
+        known = tracing.known(self.span)
         own: dict[str, Any] = {"call": {"status_code": status}} if status else {}
         if self._parent:
             own["parent"] = {"span_id": self._parent}
@@ -131,9 +145,10 @@ class Call:
             logging.ERROR if failed else logging.INFO,
             DATASET,
             f"{self._method} {self._url()} {status or type(error).__name__}",
-            body,
+            known.added_to(body, error=failed and error is None),
+            labels=known.labels,
             failure=error,
-            scope=self._scope,
+            scope=self._scope or context.Scope(None),
         )
 
     def _url(self) -> str:
