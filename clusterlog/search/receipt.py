@@ -8,12 +8,13 @@ crash-close event where it ended. Nothing is called lost without such a proof.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from clusterlog.search.instant import instant, rfc3339
-from clusterlog.search.story.event import Document, Event, part, text, whole
+from clusterlog.search.instant import rfc3339
+from clusterlog.search.state import StateEvent, Told
+from clusterlog.search.story.event import Document, Event
 from clusterlog.search.story.journey import Journey, Lane
 from clusterlog.search.story.verdict import Sentence
 from clusterlog.store.base import Sequences, Store
@@ -54,7 +55,8 @@ class Loss:
         events = "1 event" if self.count == 1 else f"{self.count:,} events"
         fate = "refused by the store and kept aside" if self.kept else "dropped at source"
         doubt = "" if self.during else ", perhaps of this request"
-        return f"{events} {fate} ({self.reason}, {_numbers(((self.first_seq, self.last_seq),))}){doubt}"
+        why = _short(self.reason.replace("_", " ")) or "no reason told"
+        return f"{events} {fate} ({why}, {_numbers(((self.first_seq, self.last_seq),))}){doubt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +116,20 @@ def receipts(
     stored of the lanes' processes; for one it does not name, heartbeats and ends must do. ``now_ns`` tells who is
     silent; without it, that is the latest time in all these documents.
     """
-    told: dict[str, _Told] = {}
+    told: dict[str, Told] = {}
     latest = [entry.event.time_ns for entry in journey.entries if entry.event.time_ns is not None]
     for document in states:
-        state = _State.read(document)
+        state = StateEvent.read(document)
         if state.time_ns is not None:
             latest.append(state.time_ns)
-        told.setdefault(state.instance, _Told()).states.append(state)
+        told.setdefault(state.instance, Told()).states.append(state)
     stored = {each.instance: each.stored for each in sequences}
     now = max(latest, default=0) if now_ns is None else now_ns
     events: list[list[Event]] = [[] for _ in journey.lanes]
     for entry in journey.entries:
         events[entry.lane].append(entry.event)
     return tuple(
-        _Lane(journey, n, events[n], told.get(lane.instance, _Told()), stored.get(lane.instance), now).receipt()
+        _Lane(journey, n, events[n], told.get(lane.instance, Told()), stored.get(lane.instance), now).receipt()
         for n, lane in enumerate(journey.lanes)
     )
 
@@ -152,77 +154,11 @@ def sentences(journey: Journey, receipts: Iterable[Receipt]) -> tuple[Sentence, 
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The facts of one state event about ``instance``; ``own`` is its number where the instance said it itself."""
-
-    id: str
-    action: str
-    instance: str
-    own: int | None
-    time_ns: int | None
-    first: int | None
-    last: int | None
-    reason: str
-    backlog: int
-    torn: int
-
-    @classmethod
-    def read(cls, document: Document) -> _State:
-        facts = part(document, "clusterlog.state")
-        speaker = text(document, "process.entity_id")
-        instance = text(facts, "instance") or speaker
-        return cls(
-            id=text(document, "event.id"),
-            action=text(document, "event.action"),
-            instance=instance,
-            own=whole(document, "event.sequence") if speaker == instance else None,
-            time_ns=instant(part(document, "@timestamp")),
-            first=whole(facts, "first_seq"),
-            last=whole(facts, "last_seq"),
-            reason=_short(text(facts, "reason").replace("_", " ")) or "no reason told",
-            backlog=whole(facts, "backlog_events") or 0,
-            torn=whole(facts, "torn_bytes") or 0,
-        )
-
-    @property
-    def reached(self) -> int:
-        """The greatest number known to have been given when it was said."""
-        return max(self.own or 0, self.last or 0)
-
-
-@dataclass(slots=True)
-class _Told:
-    """All state events about one process."""
-
-    states: list[_State] = field(default_factory=list)
-
-    def heartbeat(self) -> _State | None:
-        """The last one."""
-        beats = [state for state in self.states if state.action == "heartbeat"]
-        return max(beats, key=lambda state: (state.time_ns or 0, state.reached), default=None)
-
-    def end(self) -> _State | None:
-        """How it ended; a process that said good-bye itself has not crashed."""
-        ends = [state for state in self.states if state.action in ("close", "crash-close")]
-        return min(ends, key=lambda state: (state.action, state.id), default=None)
-
-    def losses(self) -> Iterator[_State]:
-        """Each once, in order; a drop event that was sent by two shippers comes twice."""
-        lost = [state for state in self.states if state.action in ("drop", "dead-letter") and state.first]
-        seen: set[tuple[str, int | None, int | None]] = set()
-        for state in sorted(lost, key=lambda state: (state.first or 0, state.id)):
-            key = state.action, state.first, state.last
-            if key not in seen:
-                seen.add(key)
-                yield state
-
-
 class _Lane:
     """One lane of a request, and which numbers of its process may be the request's."""
 
     def __init__(
-        self, journey: Journey, number: int, events: Sequence[Event], told: _Told, stored: Ranges | None, now: int
+        self, journey: Journey, number: int, events: Sequence[Event], told: Told, stored: Ranges | None, now: int
     ) -> None:
         self._number = number
         self._name = _name(journey.lanes, number)
@@ -261,7 +197,7 @@ class _Lane:
             return self._say("complete", "", end or beat)
         return self._unfinished(beat, end)
 
-    def _say(self, state: State, what: str, stands_on: _State | None = None) -> Receipt:
+    def _say(self, state: State, what: str, stands_on: StateEvent | None = None) -> Receipt:
         said = f"{self._name}: {what}" if state != "complete" else f"{self._name} complete{what}"
         return Receipt(self._number, state, (), said, (stands_on.id,) if stands_on is not None else ())
 
@@ -269,7 +205,7 @@ class _Lane:
         """What may have been of this request: lost after it had begun here, and before it was over."""
         found = []
         for state in self._told.losses():
-            first, last = state.first or 0, state.last or state.first or 0
+            first, last = state.first or 0, state.last or 0
             if last < self._low or (self._is_over and first > self._last):
                 continue
             during = self._first < first and last < self._last
@@ -277,7 +213,7 @@ class _Lane:
             found.append(Loss(first, last, last - first + 1, state.reason, state.id, during, kept))
         return tuple(found)
 
-    def _missing(self, beat: _State | None, end: _State | None) -> Ranges | None:
+    def _missing(self, beat: StateEvent | None, end: StateEvent | None) -> Ranges | None:
         """The numbers that may be of this request and are not stored; ``None`` where that is not known."""
         reached = max(state.reached for state in (beat, end) if state is not None) if beat or end else 0
         until = self._last if self._is_over else max(self._last, reached)
@@ -287,7 +223,7 @@ class _Lane:
             return ()
         return None
 
-    def _lacking(self, missing: Ranges | None, beat: _State | None) -> tuple[State, str]:
+    def _lacking(self, missing: Ranges | None, beat: StateEvent | None) -> tuple[State, str]:
         if beat is not None and beat.backlog:
             waits = "1 event waits" if beat.backlog == 1 else f"{beat.backlog:,} events wait"
             return "pending", f"{waits} in its spool{_at(beat)}, perhaps of this request"
@@ -295,7 +231,7 @@ class _Lane:
             return "unknown", f"not stored, and nothing tells why: {_numbers(missing)}, perhaps of this request"
         return "unknown", "nothing tells whether all of it is stored"
 
-    def _unfinished(self, beat: _State | None, end: _State | None) -> Receipt:
+    def _unfinished(self, beat: StateEvent | None, end: StateEvent | None) -> Receipt:
         """All that is known of is stored, but the request's stay here has no end."""
         if end is not None:
             how = "it ended" if end.action == "close" else "it was killed"
@@ -335,7 +271,7 @@ def _numbers(ranges: Ranges) -> str:
     return f"{'numbers' if several else 'number'} {', '.join(told)}{more}"
 
 
-def _at(state: _State) -> str:
+def _at(state: StateEvent) -> str:
     return "" if state.time_ns is None else f" at {_clock(state.time_ns)}"
 
 

@@ -49,7 +49,7 @@ def test_numbers_dropped_between_those_of_the_request_are_its_loss_with_reason_a
     drop = told(shop, 120, "drop", first_seq=3, last_seq=4, count=2, reason="disk_full")
     receipt = only(story, drop)
     assert receipt.state == "lost"
-    assert receipt.losses == (Loss(3, 4, 2, "disk full", drop["event"]["id"]),)
+    assert receipt.losses == (Loss(3, 4, 2, "disk_full", drop["event"]["id"]),)
     assert receipt.text == "shop-1: 2 events dropped at source (disk full, numbers 3-4)"
     assert receipt.events == (drop["event"]["id"],)
 
