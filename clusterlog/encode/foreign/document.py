@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,15 @@ class Read:
     dataset: str = APP
 
 
-def taken_apart(document: Flat, plan: Plan, readers: Mapping[str, Reader]) -> Read:
-    """A line without nested objects, by its plan. What a rule is about and holds nothing is left out."""
+def taken_apart(document: Flat, plan: Plan, readers: Mapping[str, Reader], asked: Container[str] | None = None) -> Read:
+    """A line without nested objects, by its plan. What a rule is about and holds nothing is left out.
+
+    ``asked`` are the fields to be filled; without them, all.
+    """
     read = Read()
     claimed: set[str] = set()
     for rule, name in plan.steps:
-        if rule.field in read.fields or name in claimed:
+        if rule.field in read.fields or name in claimed or (asked is not None and rule.field not in asked):
             continue
         value = readers[rule.kind](document[name])
         if value is not None:
@@ -151,9 +154,11 @@ class Documents:
         fields = dict(read.fields)
         trace = fields.get("error.stack_trace")
         if trace is not None:
-            told = tracebacks.read(trace)
-            fields["error.stack_trace"] = self._sanitizer.text(told.text, STACK_TRACE_LIMIT)
-            for path, said, most in (("error.type", told.type, KEYWORD_LIMIT), ("error.message", told.message, _LONG)):
+            fields["error.stack_trace"] = self._sanitizer.text(trace.text, STACK_TRACE_LIMIT)
+            for path, said, most in (
+                ("error.type", trace.type, KEYWORD_LIMIT),
+                ("error.message", trace.message, _LONG),
+            ):
                 if said:
                     fields.setdefault(path, self._sanitizer.text(said, most))
         kind = fields.get("error.type")

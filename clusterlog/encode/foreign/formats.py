@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clusterlog.encode.compact import loads
+
 NAMES = ("clusterlog", "ecs", "json-logger", "logstash", "otlp", "structlog")
-"""The formats that can be asked for; ``json`` is what a line of none of them is called."""
+"""The formats that can be asked for. ``json`` is what a line of none of them is called, ``docker`` one that a container
+engine (``json-file``) has wrapped around an application's own."""
 
 OTHER = "json"
 OTLP = ("resourceLogs", "resourceSpans", "resourceMetrics")
+DOCKER = "docker"
 _CONTAINER = {"log", "stream", "time"}
+_TIMES = ("@timestamp", "timestamp", "time", "ts", "asctime")
 
 _LACKS = {
     "clusterlog": "it has no event.dataset of clusterlog's",
@@ -24,6 +29,8 @@ _LACKS = {
 
 def recognised(document: Mapping[str, Any]) -> str:
     """The format of a parsed line, as good as its names tell it."""
+    if document.keys() == _CONTAINER and type(document["log"]) is str:
+        return DOCKER
     for name in ("otlp", "clusterlog", "logstash", "ecs", "structlog", "json-logger"):
         if is_of(name, document):
             return name
@@ -53,6 +60,14 @@ def lack(name: str) -> str:
     return f"no {name} line: {_LACKS[name]}"
 
 
-def is_wrapped(document: Mapping[str, Any]) -> bool:
-    """Whether a container engine (Docker's ``json-file``) wrote the line, and the application's own is its ``log``."""
-    return document.keys() >= _CONTAINER and type(document["log"]) is str and document["log"][:1] == "{"
+def unwrapped(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The application's own line out of one of a container engine; the engine's time is taken where it has none."""
+    try:
+        inner = loads(document["log"].encode())
+    except ValueError:
+        inner = None
+    if type(inner) is not dict:
+        return {"message": document["log"].rstrip("\n"), "stream": document["stream"], "time": document["time"]}
+    if inner.keys().isdisjoint(_TIMES):
+        inner["@timestamp"] = document["time"]
+    return {**inner, "stream": document["stream"]}

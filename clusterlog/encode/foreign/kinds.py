@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusterlog.encode.foreign.times import Times
+from clusterlog.encode.foreign.tracebacks import Traceback, read
 from clusterlog.encode.sanitize import Sanitizer
 
 KEYWORD_LIMIT = 1024
@@ -146,9 +147,9 @@ def _integer(value: Any) -> int | None:
 
 def _lasted(value: Any, unit: int) -> int | None:
     """A length of time in nanoseconds."""
-    if type(value) not in (int, float) or not 0 <= value * unit < 1 << 62:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value * unit < 1 << 62:
         return None
-    return int(round(value * unit))
+    return round(value * unit)
 
 
 def _trace(value: Any) -> str | None:
@@ -174,8 +175,8 @@ def _address(value: Any) -> str | None:
         return None
 
 
-def _traceback(value: Any) -> Any:
-    """A traceback as text, as lines, or as structlog's dictionaries; ``foreign.tracebacks`` reads it."""
+def _traceback(value: Any) -> Traceback | None:
+    """A traceback as text, as lines, or as structlog's dictionaries."""
     if type(value) is str:
-        return value if len(value) > 1 else None
-    return value if type(value) is list and value and type(value[0]) in (str, dict) else None
+        return read(value) if len(value) > 1 else None
+    return read(value) if type(value) is list and value and type(value[0]) in (str, dict) else None

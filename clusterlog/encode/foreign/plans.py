@@ -115,7 +115,7 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
     lifted: list[tuple[str, Flat]] = []
     for name, value in document.items():
         if type(value) is not dict:
-            out[name if name not in out else _free(out, name)] = value
+            out[name if name not in out else free(out, name)] = value
         elif squeezed(name) in inside:
             below: Flat = {}
             _flatten(value, "", below, 1)
@@ -125,7 +125,7 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
     for name, below in lifted:
         for inner, value in below.items():
             inner = inner if inner not in out else f"{name}.{inner}"
-            out[inner if inner not in out else _free(out, inner)] = value
+            out[inner if inner not in out else free(out, inner)] = value
     return out
 
 
@@ -135,11 +135,13 @@ def _flatten(node: dict[str, Any], prefix: str, out: Flat, depth: int) -> None:
         if type(value) is dict and value and depth < DEPTH:
             _flatten(value, f"{name}.", out, depth + 1)
         else:
-            out[name if name not in out else _free(out, name)] = value
+            out[name if name not in out else free(out, name)] = value
 
 
-def _free(taken: Flat, name: str) -> str:
-    """What ``{"a.b": 1, "a": {"b": 2}}`` says twice stays two values, as in ``encode.sanitize``."""
+def free(taken: Flat, name: str) -> str:
+    """The name, or with the first free number behind it: what ``{"a.b": 1, "a": {"b": 2}}`` says twice stays two."""
+    if name not in taken:
+        return name
     number = 2
     while f"{name}_{number}" in taken:
         number += 1

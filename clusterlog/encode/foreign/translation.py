@@ -17,6 +17,7 @@ from clusterlog.encode.foreign import formats, ours
 from clusterlog.encode.foreign.document import Documents, Event, Given, Read, Subject, taken_apart
 from clusterlog.encode.foreign.kinds import NOTHING, Kinds
 from clusterlog.encode.foreign.names import Table
+from clusterlog.encode.foreign.otlp import Requests
 from clusterlog.encode.foreign.plans import Flat, Plan, flat
 from clusterlog.encode.foreign.times import Times
 from clusterlog.encode.limits import Limits
@@ -24,6 +25,7 @@ from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.redact import Redactor
 
 MOST_SHAPES = 10_000
+_NESTED = frozenset({"clusterlog", formats.DOCKER, "otlp"})
 _LARGE = float(1 << 63)
 _EDGE = 1 << 63
 _LINE_BEFORE, _FILE = "line before", "file"
@@ -106,6 +108,7 @@ class Lines:
         self._documents = Documents(
             subject, translator.given, translator.sanitizer, translator.identity_hash, translator.metrics
         )
+        self._requests = Requests(translator.plan, translator.readers, self._inside)
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._heads: dict[tuple[Plan, tuple[Any, ...]], _Head | None] = {}
         self._innocent: set[str] = set()
@@ -134,6 +137,11 @@ class Lines:
                 own = ours.event(document, number, line, self._subject, self._sanitizer)
                 if own is not None:
                     return (own,)
+            if shape.format == "otlp":
+                return self._exported(document, number)
+            if shape.format == formats.DOCKER:
+                shape.seen -= 1
+                return self.events(formats.unwrapped(document), number, line)
             level = flat(document, self._inside)
             plan = self._translator.plan(tuple(level), shape.format)
         if plan.swift:
@@ -149,11 +157,19 @@ class Lines:
         refusal = formats.lack(asked) if asked and not formats.is_of(asked, document) else ""
         names = tuple(document)
         nested = any(type(value) is dict for value in document.values())
-        plan = None if refusal or nested else self._translator.plan(names, format)
+        plan = (
+            None
+            if refusal or nested or format in ("clusterlog", "docker", "otlp")
+            else self._translator.plan(names, format)
+        )
         shape = _Shape(format, refusal, plan)
         if len(self._shapes) < MOST_SHAPES:  # beyond them every line has other names, and its format is not counted
             self._shapes[names] = shape
         return shape
+
+    def _exported(self, document: dict[str, Any], number: int) -> list[Event]:
+        reads = self._requests.reads(document)
+        return [self._documents.event(read, number + n, *self._timed(read.fields)) for n, read in enumerate(reads)]
 
     def _careful(self, format: str, level: Flat, number: int) -> Event:
         plan = self._translator.plan(tuple(level), format)
