@@ -60,19 +60,13 @@ def _facts(journey: Journey, pen: Pen) -> Iterator[Segment]:
 
 
 def _clocks(journey: Journey, pen: Pen) -> list[Segment]:
-    """What was measured of clocks that are off by more than the error; what is only proven the verdict says."""
+    """By how much times were corrected. What is known of other clocks the verdict says."""
     off: dict[str, str] = {}
-    corrected = False
     for lane in journey.lanes:
         clock = lane.clock
-        if clock.offset_ns is not None and clock.error_ns is not None and abs(clock.offset_ns) > clock.error_ns:
-            corrected = corrected or clock.corrected
+        if clock.corrected and clock.offset_ns is not None and clock.error_ns is not None:
             sign = "+" if clock.offset_ns > 0 else "-"
             error = f"{pen.ink.plus_minus}{spoken(clock.error_ns)}"
             off[lane.node] = f"{pen.fit(lane.node, 40)} {sign}{spoken(abs(clock.offset_ns))} {error}"
-    if not off:
-        return []
-    said = [Segment(each + ("," if number < len(off) - 1 else "")) for number, each in enumerate(off.values())]
-    if corrected:
-        return [*said, Segment("(measured); corrected", "dim"), Segment(_RAW, "dim")]
-    return [*said, Segment("(measured); shown as recorded", "dim")]
+    known = [Segment(each) for each in off.values()]
+    return [*known, Segment("(measured); corrected", "dim"), Segment(_RAW, "dim")] if known else []

@@ -51,7 +51,7 @@ def rows(
         *names(lanes, pen, width),
         (),
         *table(journey, selection, lanes, pen, width).rows(),
-        *legend(selection, view, pen),
+        *legend(selection, view, pen, nested=nested),
         *stacks(journey, selection, pen, width),
     ]
     return drawn if width is None else [bounded(row, width) for row in drawn]

@@ -83,8 +83,9 @@ def _exception(journey: Journey, told: _Told, longer: _Told | None, pen: Pen, wi
     yield from wrapped([Segment(told.mark.ljust(INDENT), "E")], words, width)
     if longer is not None:
         return
-    if not told.chain:
+    if not any(each.frames for each in told.chain):
         yield from _as_it_is(text(first.document, "error.stack_trace"), pen, room)
+        return
     for number, each in enumerate(told.chain[:_MOST_CAUSES]):
         if number:
             yield _row(pen.fit(f"{each.relation} {each.text}", room), "dim")

@@ -75,7 +75,7 @@ class Timeline:
         if isinstance(line.what, Gap):
             return self._gap(line, line.what, row)
         if isinstance(line.what, Loss):
-            beside = self._lanes.beside(row, self._pitch, self._pen.ink.open, line.lane, "!")
+            beside = self._lanes.beside(row, self._pitch, self._pen.ink.open, line.lane, self._pen.ink.gap)
             said = self._pen.fit(f"{line.what.text} here", self._wide_room)
             return row_of(self._blank(line.bracket), *beside, Segment("  ! ", "bad"), Segment(said, "bad"))
         assert isinstance(line.what, Event)
@@ -154,10 +154,10 @@ class Timeline:
                 yield Segment(apart + shown, role)
 
 
-def legend(selection: Selection, view: View, pen: Pen) -> Iterator[Row]:
-    """Under the lines: what brackets mean, and what is not shown."""
+def legend(selection: Selection, view: View, pen: Pen, *, nested: bool = False) -> Iterator[Row]:
+    """Under the lines: what brackets mean, of which a tree has none, and what is not shown."""
     said = []
-    if any(line.bracket for line in selection.lines):
+    if not nested and any(line.bracket for line in selection.lines):
         within = "" if selection.error_ns is None else f" ({pen.ink.plus_minus}{spoken(selection.error_ns)})"
         said.append(f"{pen.ink.begin}{pen.ink.within}{pen.ink.last} order not known{within}")
     if any(isinstance(line.what, Event) for line in selection.lines):

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import sys
 import unicodedata
@@ -14,20 +13,9 @@ from clusterlog.cli.line import columns
 from clusterlog.search.story.journey import journey
 
 HERE = Path(__file__).parent
-TESTS = Path(__file__).parents[3]
 
 
-def _stories() -> Any:
-    if "stories" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("stories", TESTS / "stories.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules["stories"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["stories"])
-    return sys.modules["stories"]
-
-
-stories = _stories()
+stories = sys.modules["stories"]
 
 
 def picture(story: Any, **options: Any) -> str:
@@ -280,14 +268,15 @@ def test_a_lane_waits_for_what_the_request_put_into_a_queue() -> None:
     assert [row[18:23].rstrip() for row in table(story, width=120)] == ["●", "┊", "└──▶●"]
 
 
-def test_an_absurd_time_in_a_narrow_terminal_is_cut_rather_than_wrapped() -> None:
+def test_a_long_time_in_a_narrow_terminal_is_cut_rather_than_wrapped() -> None:
     story = stories.Story()
     shop = story.process("shop-1")
     shop.log(1, "first", logger="a")
-    shop.log(2, "long before", logger="a", **{"@timestamp": "1700-01-01T00:00:00Z"})
-    shop.log(3, "long after", logger="a", **{"@timestamp": "9999-01-01T00:00:00Z"})
-    assert all(columns(row) <= 40 for row in draw(journey(story.documents), width=40))
-    assert "+261891100800.000" in picture(story, width=40)
+    shop.log(2, "days before", logger="a", **{"@timestamp": "2026-10-20T00:00:00Z"})
+    shop.log(3, "without a time", logger="a", **{"@timestamp": "9999-01-01T00:00:00Z"})
+    drawn = draw(journey(story.documents), width=40)
+    assert all(columns(row) <= 40 for row in drawn)
+    assert any("-1252800.001" in row or "+1252800.001" in row for row in drawn)
 
 
 @pytest.mark.parametrize("later", [59_000, 61_000, 3_600_000, 86_400_000 * 3, 86_400_000 * 30_000])
