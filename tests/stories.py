@@ -97,15 +97,19 @@ class Process:
 
 @dataclass
 class Story:
-    """One request; ``documents`` are its events in the order in which they were told."""
+    """One request; ``documents`` are its events in the order in which they were told.
+
+    Processes are numbered from ``first`` on: those of two stories in one store must not be the same.
+    """
 
     id: str = "0193f0c2a1b27c3d8e4f5a6b7c8d9e0f"
+    first: int = 1
     documents: list[dict[str, Any]] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
 
     def process(self, node: str, *, host: str = "", skew_ms: float = 0) -> Process:
         service = node.rpartition("-")[0] or node
-        instance = f"{len(self.processes) + 1:032x}"
+        instance = f"{self.first + len(self.processes):032x}"
         self.processes.append(Process(self, node, service, instance, host or f"host-of-{node}", skew_ms))
         return self.processes[-1]
 
@@ -137,6 +141,24 @@ def failing_checkout(*, skews: tuple[float, float, float] = (0, 0, 0), host: str
     orders.access(1430, 1425, "POST /orders", 502, span="s2", parent="c1")
     shop.call(1832, 1829, "POST http://orders:8002/orders", 502, span="c1", parent="s1")
     shop.access(1836, 1836, "POST /checkout", 502, span="s1")
+    return told
+
+
+def healthy_checkout(*, id: str = "0193f0c2b5c67c3d8e4f5a6b7c8d9e0f", first: int = 0x11, at: float = 0) -> Story:
+    """A checkout as the failing one, on other nodes, whose bank answers; ``at`` is when it begins (ms)."""
+    told = Story(id, first)
+    shop, orders, payments = (told.process(node) for node in ("shop-2", "orders-1", "payments-1"))
+    shop.log(at + 0.2, "checkout begins", span="s1", labels={"cart": 4})
+    orders.log(at + 6, "reserve stock", span="s2", logger="orders.stock", labels={"sku": 12, "qty": 1})
+    payments.log(at + 19, "charge 8.50 EUR", span="s3", logger="payments.client", labels={"attempt": 1})
+    payments.call(at + 40, 20, "POST https://bank.example/charge", 200, span="c3", parent="s3")
+    payments.log(at + 41, "charged", span="s3", logger="payments.client")
+    payments.access(at + 42, 24, "POST /charge", 200, span="s3", parent="c2")
+    orders.call(at + 43, 26, "POST http://payments:8003/charge", 200, span="c2", parent="s2")
+    orders.access(at + 50, 45, "POST /orders", 201, span="s2", parent="c1")
+    shop.call(at + 54, 51, "POST http://orders:8002/orders", 201, span="c1", parent="s1")
+    shop.access(at + 58, 58, "POST /checkout", 201, span="s1")
+    shop.log(at + 90, "receipt mailed", span="s1", logger="shop.mail")
     return told
 
 

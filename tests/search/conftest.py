@@ -36,6 +36,12 @@ def checkout() -> Any:
 
 
 @pytest.fixture(scope="session")
+def healthy() -> Any:
+    """Makes the checkout that went well; its arguments are those of ``stories.healthy_checkout``."""
+    return stories.healthy_checkout
+
+
+@pytest.fixture(scope="session")
 def any_request() -> Any:
     """A strategy: a request of several processes, and which of its events are causes of which."""
     return stories.requests()

@@ -113,7 +113,7 @@ def _twin(sick: Journey, found: Journey, among: int, typical: tuple[int, int]) -
     apart = (found.started_ns or 0) - (sick.started_ns or 0)
     when = f"{spoken(abs(apart))} {'later' if apart >= 0 else 'earlier'}"
     low, high = map(milliseconds, typical)
-    usual = f"typical are {low} to {high}" if low != high else f"typical are {low}"
+    usual = f"typical are {low} to {high}" if low != high else f"typical is {low}"
     counted = f"of {among} near in time that succeeded" if among > 1 else "the only one near in time that succeeded"
     why = f"same route and service; {counted}; {usual}; {when}"
     return Twin(found, why, among, typical, apart)
