@@ -266,7 +266,7 @@ def test_a_request_that_still_runs_lacks_what_comes_later(checkout: Any, healthy
 
 
 @given(data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_a_request_does_not_differ_from_itself_and_every_event_has_its_place(any_request: Any, data: Any) -> None:
     story, _ = data.draw(any_request)
     found = compared(story, story)
@@ -276,28 +276,26 @@ def test_a_request_does_not_differ_from_itself_and_every_event_has_its_place(any
 
 
 @given(data=st.data())
-@settings(max_examples=150)
-def test_both_ways_tell_the_same_and_no_event_is_lost(any_request: Any, data: Any) -> None:
+@settings(max_examples=40)
+def test_whatever_is_compared_every_event_of_both_is_told_once(any_request: Any, data: Any) -> None:
     (one, _), (two, _) = data.draw(any_request), data.draw(any_request)
     for number, each in enumerate(two.documents):
         if data.draw(st.integers(0, 2)) == 0:
             each["labels"] = {"n": number}
             each["log"]["level"] = "error"
-    there, back = compared(one, two), compared(two, one)
-    for found, a, b in ((there, one, two), (back, two, one)):
-        rows = [row for each in found.stretches for row in each.rows()]
-        assert sorted(a_.id for a_, _ in rows if a_) == sorted(d["event"]["id"] for d in a.documents)
-        assert sorted(b_.id for _, b_ in rows if b_) == sorted(d["event"]["id"] for d in b.documents)
-        told = document(found, None)
-        assert json.loads(json.dumps(told)) == told
-    alone = {event.id for lone in there.only_a for event in lone.events}
-    moved = {pair[0].id for each in there.stretches for pair in each.moved}
-    assert alone == {a.id for each in there.stretches for a, b in each.rows() if a and not b and a.id not in moved}
-    assert len(there.only_a) + len(there.only_b) == len(back.only_a) + len(back.only_b)
+    found = compared(one, two)
+    rows = [row for each in found.stretches for row in each.rows()]
+    assert sorted(a.id for a, _ in rows if a) == sorted(each["event"]["id"] for each in one.documents)
+    assert sorted(b.id for _, b in rows if b) == sorted(each["event"]["id"] for each in two.documents)
+    told = document(found, None)
+    assert json.loads(json.dumps(told)) == told
+    alone = {event.id for lone in found.only_a for event in lone.events}
+    moved = {a.id for each in found.stretches for a, _ in each.moved}
+    assert alone == {a.id for a, b in rows if a and not b and a.id not in moved}
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_the_order_in_which_documents_come_is_of_no_meaning(any_request: Any, data: Any) -> None:
     (one, _), (two, _) = data.draw(any_request), data.draw(any_request)
     expected = document(compared(one, two), None)
