@@ -20,6 +20,7 @@ import pytest
 
 import clusterlog
 from clusterlog.context import request as context
+from clusterlog.context import tracing
 from clusterlog.spool.reader import instances, records
 from clusterlog.spool.segment import Damage
 
@@ -257,6 +258,58 @@ def started(tmp_path: Path) -> Iterator[Started]:
     started.again()
     yield started
     clusterlog.stop()
+
+
+@pytest.fixture
+def no_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """OpenTelemetry as it is before anybody has set a provider, which can be done once in a process; again if called."""
+    from opentelemetry import trace
+    from opentelemetry.util._once import Once
+
+    def forget() -> None:
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+
+    forget()
+    before = dict(tracing.lost)
+    tracing.lost.clear()
+    yield forget
+    tracing.lost.clear()
+    tracing.lost.update(before)
+
+
+@pytest.fixture
+def provider(started: Started, no_provider: Any) -> Any:
+    """The global provider of OpenTelemetry, which clusterlog has joined."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    made = TracerProvider(shutdown_on_exit=False)
+    trace.set_tracer_provider(made)
+    return made
+
+
+@pytest.fixture
+def tracer(provider: Any) -> Any:
+    """The tracer of an application."""
+    return provider.get_tracer("shop")
+
+
+@pytest.fixture
+def run_program(tmp_path: Path) -> Callable[[str], Events]:
+    """Run a program of its own with a home as its argument; gives what lies in the spool afterwards."""
+
+    def run(code: str) -> Events:
+        file, home = tmp_path / "program.py", tmp_path / "of-the-program"
+        file.write_text(code, encoding="utf-8")
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, str(file), str(home)], capture_output=True, text=True, timeout=60, check=False, env=environ
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return Events(event for event in read(home) if event["event"]["kind"] != "state")
+
+    return run
 
 
 @pytest.fixture(autouse=True)
