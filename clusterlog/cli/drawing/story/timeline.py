@@ -17,7 +17,11 @@ from clusterlog.search.story.journey import Entry, Gap, Journey
 NARROW = 80
 """Below so many columns a lane is told by its letter alone."""
 
+NARROWEST = 60
+"""Below so many columns there is none for the time since the line above."""
+
 _WHERE = 22
+_SHARE = 6  # of a narrow terminal the part that names of loggers get
 _MESSAGE = 36  # columns a message should have before lanes are drawn closer together
 _LEAST = 8  # columns a message has in any case
 
@@ -34,7 +38,9 @@ class Timeline:
         events += [line.what for line in selection.lines if isinstance(line.what, Event)]
         self._time = max((len(offset(journey, event)) for event in events), default=4) + 1  # and a bracket before it
         wheres = {where(event)[:100] for event in events}
-        self._where = min(_WHERE, max((5, *(columns(pen.clean(each)) for each in wheres))))
+        self._delta = 0 if width is not None and width < NARROWEST else DELTA + 2
+        most = _WHERE if width is None or width >= NARROW else max(8, width // _SHARE)
+        self._where = min(most, max((5, *(columns(pen.clean(each)) for each in wheres))))
         self._pitch = self._chosen_pitch(width)
         left = None if width is None else width - self._before() - self._where - 2
         if left is not None and left < _LEAST:
@@ -43,7 +49,7 @@ class Timeline:
 
     def _before(self) -> int:
         """Columns before the logger's name."""
-        return self._time + 2 + DELTA + 2 + self._lanes.width(self._pitch) + 2 + 2
+        return self._time + 2 + self._delta + self._lanes.width(self._pitch) + 2 + 2
 
     def _chosen_pitch(self, width: int | None) -> int:
         """How far lanes stand apart: as far as leaves room for messages; 0 for letters instead of lanes."""
@@ -58,8 +64,8 @@ class Timeline:
 
     def rows(self) -> Iterator[Row]:
         """The head, and the lines under it."""
-        delta = self._pen.ink.delta.rjust(DELTA)
-        cells = [Segment("time".rjust(self._time) + "  " + delta + "  ", "dim"), *self._lanes.letters(self._pitch)]
+        since = self._pen.ink.delta.rjust(DELTA) + "  "
+        cells = [Segment("time".rjust(self._time) + "  " + since[: self._delta], "dim"), *self._lanes.letters(self._pitch)]
         yield row_of(*cells, Segment("    " + "where".ljust(self._where) + "  message", "dim"))
         row = -1  # of the event above
         before: Line | None = None
@@ -91,7 +97,7 @@ class Timeline:
     def _neighbour(self, line: Line, event: Event, row: int) -> Row:
         beside = self._lanes.beside(row, self._pitch, self._pen.ink.open, line.lane, self._pen.ink.neighbour)
         time = offset(self._journey, event).rjust(self._time - 1)
-        cells = Segment(f"{self._bracketed(line.bracket)}{time}{' ' * (DELTA + 4)}", "dim")
+        cells = Segment(f"{self._bracketed(line.bracket)}{time}{' ' * (2 + self._delta)}", "dim")
         told = "".join(segment.text for segment in self._told(message(event, self._pen.ink), error(event), event, ""))
         words = f"  {letter(event.document)} {self._named(event)}  {told}"
         return row_of(cells, *beside, Segment(words, "dim"))
@@ -102,7 +108,7 @@ class Timeline:
         return None if self._room is None else self._room + self._where + 2
 
     def _blank(self, bracket: Bracket) -> Segment:
-        return Segment(self._bracketed(bracket) + " " * (self._time - 1 + 2 + DELTA + 2))
+        return Segment(self._bracketed(bracket) + " " * (self._time - 1 + 2 + self._delta))
 
     def _bracketed(self, bracket: Bracket) -> str:
         ink = self._pen.ink
@@ -122,7 +128,7 @@ class Timeline:
         yield row_of(
             Segment(self._bracketed(line.bracket), "dim"),
             Segment(time + "  "),
-            Segment(delta(self._journey, above, entry).rjust(DELTA) + "  ", "dim"),
+            Segment((delta(self._journey, above, entry).rjust(DELTA) + "  ")[: self._delta], "dim"),
             *self._lanes.at(line.number, entry, self._pitch),
             Segment(f"  {level} ", level),
             Segment(self._named(event) + "  "),

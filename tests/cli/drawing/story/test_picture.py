@@ -69,7 +69,7 @@ def a_request_that_still_runs() -> Any:
 FINGERPRINT = {"clusterlog": {"error": {"fingerprint": "e51c77aa"}}}
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 @pytest.mark.parametrize("ascii_only", [False, True], ids=["utf8", "ascii"])
 @pytest.mark.parametrize(
     "make", [the_failing_checkout, a_request_that_fans_out, a_request_that_still_runs], ids=lambda make: make.__name__
