@@ -127,20 +127,24 @@ def scan(path: Path, offset: int = 0, until: int | None = None) -> Iterator[Reco
     the end is marked ``tail``: on a segment whose writer lives it means "not yet".
     """
     name = SegmentName.parse(path.name)
-    seed = name.seed if name else 0
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read() if until is None else file.read(max(0, until - offset))
+    yield from scanned(data, name.seed if name else 0, offset)
+
+
+def scanned(data: bytes, seed: int, base: int) -> Iterator[Record | Damage]:
+    """As ``scan``, of bytes that begin at ``base`` of a segment whose checksums start from ``seed``."""
     position, size, view = 0, len(data), memoryview(data)
     while position < size:
-        record = parse(view, position, seed, offset)
+        record = parse(view, position, seed, base)
         if record is not None:
             yield record
-            position = record.end - offset
+            position = record.end - base
             continue
         following = _resync(data, view, position + 1, seed)
         end = size if following < 0 else following
-        yield Damage(offset + position, offset + end, tail=following < 0)
+        yield Damage(base + position, base + end, tail=following < 0)
         position = end
 
 

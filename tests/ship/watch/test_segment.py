@@ -75,7 +75,9 @@ def test_a_removed_segment_is_read_to_its_end(path, segment):
     assert numbers(segment) == [1, 2]
 
 
-def test_more_than_a_chunk_comes_in_several_looks_with_nothing_left_out(path, segment):
+@pytest.mark.parametrize("final", [False, True])
+def test_more_than_a_chunk_comes_in_several_looks_with_nothing_left_out(path, segment, final):
+    segment.final = final
     payloads = [b"x" * MAX_PAYLOAD, b"y", b"z" * MAX_PAYLOAD, b"x" * 1_000_000, b"z" * 1_000_000, b"end"]
     append(path, b"".join(record(number, payload) for number, payload in enumerate(payloads, 1)))
     found, more = [], True

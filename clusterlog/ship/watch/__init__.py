@@ -1,0 +1,1 @@
+"""Looking on while others write and ship: the spools of a home, followed without touching anything."""
