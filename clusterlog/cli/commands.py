@@ -26,6 +26,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Deliver events": {
         "ship": ("deliver.ship", "Deliver what lies in the spools to the store."),
         "status": ("deliver.status", "Show what is delivered, what waits and what was lost."),
+        "verify": ("deliver.verify", "Account for every event: stored, lost with a reason, or waiting."),
         "spool": ("deliver.spool", "Look into spool files: ls, verify, cat, export."),
     },
     "Run programs": {

@@ -17,17 +17,19 @@ OTHERS_SHIPPER_S = 5.0
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
+def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
     """The store of these settings for reading; what waits in the spools of an embedded one is delivered first.
 
-    Raises NotFound where there is no home, SettingError for a store this version cannot ask, StoreUnavailable.
+    With ``fresh`` false it is asked as it is. Raises NotFound where there is no home, SettingError for a store this
+    version cannot ask, StoreUnavailable.
     """
     if settings.store:
         raise SettingError(f"store = {settings.store!r}: this version asks the embedded store only")
     home = settings.home_path
     if not home.is_dir():
         raise NotFound(f"no home at {home}: nothing has logged there; --home DIR names another")
-    _freshen(settings)
+    if fresh:
+        _freshen(settings)
     if not (home / "store").is_dir():
         raise NotFound(f"nothing is stored in {home} yet; {waiting(settings)}")
     from clusterlog.store.embedded import EmbeddedStore
