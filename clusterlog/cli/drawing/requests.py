@@ -24,10 +24,11 @@ def rows(found: Sequence[Summary], *, whole: bool, width: int | None, ascii_only
     """
     width = None if whole else width
     narrow = width is not None and width < NARROW
+    users = whole or (not narrow and any(row.users for row in found))
     days = {row.started[:10] for row in found}
     day = "" if whole or len(days) > 1 else "".join(days)
     pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
-    headings = (day or "started", "request", "", "", "status", "took", "events", "" if narrow else "user", "nodes")
+    headings = (day or "started", "request", "", "", "status", "took", "events", "user" if users else "", "nodes")
     cells = [_cells(row, pen, whole=whole, with_day=not day, narrow=narrow) for row in found]
     return table(headings, cells, pen, width, right=("took", "events"))
 
@@ -37,7 +38,7 @@ def _cells(row: Summary, pen: Pen, *, whole: bool, with_day: bool, narrow: bool)
     level = LETTERS.get(row.level, "-")
     status = "" if row.status is None else str(row.status)
     outcome = row.outcome if row.outcome == "ok" else row.outcome.upper()
-    users = () if narrow else row.users
+    users = ",".join(user if whole else user[:_HASH] for user in row.users)
     return (
         Segment(started if with_day else started[11:].removesuffix("Z")),
         Segment(row.id if whole else short(row.id), "id"),
@@ -46,7 +47,7 @@ def _cells(row: Summary, pen: Pen, *, whole: bool, with_day: bool, narrow: bool)
         Segment(f"{status} {outcome}".strip(), {"ok": "good", "failed": "bad"}.get(row.outcome, "")),
         Segment("" if row.duration_ns is None else milliseconds(row.duration_ns)),
         Segment(str(row.events) if row.matching == row.events else f"{row.matching} of {row.events}"),
-        Segment(",".join(user if whole else user[:_HASH] for user in users), "dim"),
+        Segment("" if narrow else users or ("-" if whole else ""), "dim"),
         Segment(_nodes(row, pen, narrow)),
     )
 

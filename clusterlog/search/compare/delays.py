@@ -48,7 +48,7 @@ class Delay:
         """The delay as a sentence."""
         slower, fast, slow = ("A", self.b_ns, self.a_ns) if self.more_ns > 0 else ("B", self.a_ns, self.b_ns)
         other = "B" if slower == "A" else "A"
-        return f"{self.what} took {milliseconds(slow)} in {slower}, {milliseconds(fast)} in {other}"
+        return f"{self.what}: {milliseconds(slow)} in {slower}, {milliseconds(fast)} in {other}"
 
 
 def delays(a: Journey, b: Journey, stretches: Iterable[Stretch]) -> tuple[Delay, ...]:
@@ -92,7 +92,7 @@ def _of_span(
     if a.kind == "call" or a.role == "client":
         needed = callees[0].get(a.id), callees[1].get(b.id)
         on_the_way = None not in needed
-        what = f"{'the way of ' if on_the_way else ''}{name(a)} from {service}"
+        what = f"{name(a)} from {service}{', on the way' if on_the_way else ''}"
         took = [
             max(0, whole - (there or 0)) for whole, there in zip((a.duration_ns, b.duration_ns), needed, strict=True)
         ]

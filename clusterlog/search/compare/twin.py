@@ -85,14 +85,17 @@ def _alike(root: Event) -> Node:
 
 
 def _nearest(store: Store, root: Event, question: Query) -> list[Event]:
-    """The nearest that match, before and after, near ones first. Those without a duration are of no use."""
-    at = root.time_ns or 0
+    """Those that match and began at about the same time, the nearest first. One without a duration is of no use.
+
+    They are looked for by when they ended, around the time when this one began: it may have taken much longer.
+    """
+    at = root.started_ns or 0
     since = at if question.since is None else max(at, question.since)
     until = at if question.until is None else min(at, question.until)
     earlier = store.find(replace(question, until=until, order="newest", limit=None))
     later = store.find(replace(question, since=since, order="oldest", limit=None))
     found = [event for side in (earlier, later) for event in islice(_timed(side), NEAR)]
-    return sorted(found, key=lambda event: (abs((event.time_ns or 0) - at), event.id))[:NEAR]
+    return sorted(found, key=lambda event: (abs((event.started_ns or 0) - at), event.id))[:NEAR]
 
 
 def _timed(found: Iterable[Found]) -> Iterator[Event]:

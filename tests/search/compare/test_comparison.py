@@ -33,8 +33,8 @@ def test_a_failed_checkout_differs_from_a_healthy_one_in_what_it_lacks_what_was_
     ]
     assert texts(found.only_b) == ["charged in payments on payments-1", "receipt mailed in shop on shop-2"]
     assert texts(found.delays) == [
-        "POST https://bank.example/charge from payments took 1,401 ms in A, 20 ms in B",
-        "the way of POST http://orders:8002/orders from shop took 404 ms in A, 6 ms in B",
+        "POST https://bank.example/charge from payments: 1,401 ms in A, 20 ms in B",
+        "POST http://orders:8002/orders from shop, on the way: 404 ms in A, 6 ms in B",
     ]
     assert texts(found.changes) == [
         "status of POST /charge on payments: failed in A, 200 in B",
@@ -190,7 +190,7 @@ def test_a_pause_between_two_lines_is_told_by_both(pair: Any) -> None:
         shop.log(15 + more, "priced", span="s1")
         shop.log(59 + more, "end", span="s1")
 
-    assert slow(pair, tell) == ['"prices of *" to "priced" on shop took 410 ms in A, 10 ms in B']
+    assert slow(pair, tell) == ['"prices of *" to "priced" on shop: 410 ms in A, 10 ms in B']
 
 
 def test_a_pause_within_a_step_is_told_by_the_step(pair: Any) -> None:
@@ -199,7 +199,7 @@ def test_a_pause_within_a_step_is_told_by_the_step(pair: Any) -> None:
         shop.step(16 + more, 14 + more, "reserve stock", span="p1", parent="s1")
         shop.log(59 + more, "end", span="s1")
 
-    assert slow(pair, tell) == ["reserve stock on shop took 414 ms in A, 14 ms in B"]
+    assert slow(pair, tell) == ["reserve stock on shop: 414 ms in A, 14 ms in B"]
 
 
 def test_what_a_call_inside_of_a_step_took_is_told_by_the_call_alone(pair: Any) -> None:
@@ -208,7 +208,7 @@ def test_what_a_call_inside_of_a_step_took_is_told_by_the_call_alone(pair: Any) 
         shop.step(16 + more, 14 + more, "ask", span="p1", parent="s1")
         shop.log(59 + more, "end", span="s1")
 
-    assert slow(pair, tell) == ["GET http://far.example/ from shop took 411 ms in A, 11 ms in B"]
+    assert slow(pair, tell) == ["GET http://far.example/ from shop: 411 ms in A, 11 ms in B"]
 
 
 def test_calls_side_by_side_take_their_time_off_once(pair: Any) -> None:
@@ -218,13 +218,13 @@ def test_calls_side_by_side_take_their_time_off_once(pair: Any) -> None:
         shop.step(56 + more, 54 + more, "ask both", span="p1", parent="s1")
 
     assert slow(pair, tell) == [
-        "GET http://far.example/a from shop took 450 ms in A, 50 ms in B",
-        "GET http://far.example/b from shop took 450 ms in A, 50 ms in B",
+        "GET http://far.example/a from shop: 450 ms in A, 50 ms in B",
+        "GET http://far.example/b from shop: 450 ms in A, 50 ms in B",
     ]
 
 
 def test_what_no_event_tells_of_is_the_time_of_the_stay_itself(pair: Any) -> None:
-    assert slow(pair, lambda shop, more: None) == ['"begin" to "GET /" on shop took 459 ms in A, 59 ms in B']
+    assert slow(pair, lambda shop, more: None) == ['"begin" to "GET /" on shop: 459 ms in A, 59 ms in B']
 
     def tell_nothing(shop: Any, more: float) -> None:
         shop.story.documents.clear()
@@ -232,18 +232,18 @@ def test_what_no_event_tells_of_is_the_time_of_the_stay_itself(pair: Any) -> Non
     for story in pair:
         story.documents.clear()
         story.processes.clear()
-    assert slow(pair, tell_nothing) == ["GET / on shop, by itself took 460 ms in A, 60 ms in B"]
+    assert slow(pair, tell_nothing) == ["GET / on shop, by itself: 460 ms in A, 60 ms in B"]
 
 
 def test_what_took_longer_in_the_other_request_is_told_as_well(pair: Any) -> None:
     def tell(shop: Any, more: float) -> None:
         shop.call(14 + more, 11 + more, "GET http://far.example/", 200, span="c1", parent="s1")
 
-    assert slow(tuple(reversed(pair)), tell) == ["GET http://far.example/ from shop took 411 ms in A, 11 ms in B"]
+    assert slow(tuple(reversed(pair)), tell) == ["GET http://far.example/ from shop: 411 ms in A, 11 ms in B"]
     (delay,) = compared(*pair).delays
     assert (delay.more_ns, delay.text) == (
         -400_000_000,
-        "GET http://far.example/ from shop took 411 ms in B, 11 ms in A",
+        "GET http://far.example/ from shop: 411 ms in B, 11 ms in A",
     )
 
 
@@ -312,7 +312,7 @@ def test_for_machines_every_difference_names_its_events_and_all_events_stand_sid
     assert (told["a"]["status"], told["b"]["status"], told["twin"]) == (502, 201, None)
     assert told["slower"][0] == {
         "kind": "call",
-        "text": "POST https://bank.example/charge from payments took 1,401 ms in A, 20 ms in B",
+        "text": "POST https://bank.example/charge from payments: 1,401 ms in A, 20 ms in B",
         "a_ns": 1_401_000_000,
         "b_ns": 20_000_000,
         "a": [f"{3:032x}-{2:011x}"],
