@@ -262,7 +262,7 @@ def started(tmp_path: Path) -> Iterator[Started]:
 
 @pytest.fixture
 def no_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """OpenTelemetry as it is before anybody has set a provider, which can be done once in a process; again if called."""
+    """OpenTelemetry as it is before anybody has set a provider, which can be done only once; again if called."""
     from opentelemetry import trace
     from opentelemetry.util._once import Once
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clusterlog.search.story.event import Event
+from clusterlog.search.story.event import Event, text
 
 LATE_NS = 10_000_000
 """How much longer than its call a visit may take and still be said to have been over when the answer was there."""
@@ -98,6 +98,8 @@ class _Spans:
         accesses = {event.span: event for event in events if event.kind == "access" and event.span}
         self._around: dict[str, str] = {}  # spans of another tracer around an access event or beside it, and its span
         self._causes: dict[str, str] = {}
+        for span, event in accesses.items():  # what its first lines had before it became another tracer's
+            self._around[text(event.document, "clusterlog.span.began_as") or span] = span
         serving = [event for event in events if event.kind == "span" and event.role in _THROUGH and event.span]
         self._join(accesses, serving)
         for event in serving:
