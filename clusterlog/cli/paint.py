@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import shutil
 import sys
@@ -111,10 +112,12 @@ def paged() -> Iterator[None]:
     A reader who ends the pager early ends the block, too, without an error: what stands behind the block goes on.
     """
     global _page
+    if _page is not None or not _looks.pager or not terminal(sys.stdout) or os.environ.get("TERM") == "dumb":
+        yield
+        return
     from clusterlog.cli.pager import Paged, command_of
 
-    wanted = _page is None and _looks.pager and terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
-    command = command_of(os.environ) if wanted else ""
+    command = command_of(os.environ)
     if not command:
         yield
         return
@@ -135,12 +138,15 @@ def width() -> int | None:
 
 
 def unicode() -> bool:
-    """Whether standard output takes lines and arrows."""
+    """Whether standard output takes lines and arrows: by its encoding, and on a terminal by the locale as well.
+
+    Python writes UTF-8 even where ``LC_ALL`` says that nobody there reads it (PEP 540).
+    """
     try:
         "●├▶✖".encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         return False
-    return True
+    return not terminal(sys.stdout) or locale.getencoding().lower().replace("-", "") == "utf8"
 
 
 def say(text: str) -> None:

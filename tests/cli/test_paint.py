@@ -157,9 +157,20 @@ def test_an_interrupted_bar_leaves_the_terminal_as_it_was(screen, later, monkeyp
     assert screen.getvalue().endswith("\r\x1b[K")
 
 
-@pytest.mark.parametrize(("encoding", "wanted"), [("utf-8", True), ("ascii", False), ("latin-1", False), (None, False)])
-def test_arrows_are_drawn_where_they_can_be_written(monkeypatch, encoding, wanted):
+@pytest.mark.parametrize(
+    ("encoding", "of_locale", "wanted"),
+    [
+        ("utf-8", "UTF-8", True),
+        ("utf-8", "utf8", True),
+        ("utf-8", "ANSI_X3.4-1968", False),
+        ("ascii", "UTF-8", False),
+        ("latin-1", "UTF-8", False),
+        (None, "UTF-8", False),
+    ],
+)
+def test_arrows_are_drawn_where_they_can_be_written_and_read(monkeypatch, encoding, of_locale, wanted):
     stream = Screen()
     stream.encoding = encoding
     monkeypatch.setattr(paint, "sys", SimpleNamespace(stdout=stream))
+    monkeypatch.setattr(paint.locale, "getencoding", lambda: of_locale)
     assert paint.unicode() is wanted

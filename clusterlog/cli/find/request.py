@@ -63,9 +63,11 @@ def _of_event(store: Store, asked: Pasted) -> list[Document]:
 
 def tell_of_others(told: Journey) -> None:
     """Where several requests carry one id: how to look at one of them."""
-    if told.root is None or not told.others:
+    if told.root is None:
         return
-    accesses = [told.root, *(other.access for other in told.others)]
+    accesses = [told.root, *(each.access for each in told.others if each.access.request == told.root.request)]
+    if len(accesses) == 1:
+        return
     traces = [access.trace for access in accesses]
     by_trace = all(traces) and len(set(traces)) == len(traces)
     ways = [access.trace if by_trace else access.id for access in accesses]

@@ -65,8 +65,10 @@ class Timeline:
     def rows(self) -> Iterator[Row]:
         """The head, and the lines under it."""
         since = self._pen.ink.delta.rjust(DELTA) + "  "
-        cells = [Segment("time".rjust(self._time) + "  " + since[: self._delta], "dim"), *self._lanes.letters(self._pitch)]
-        yield row_of(*cells, Segment("    " + "where".ljust(self._where) + "  message", "dim"))
+        times = Segment("time".rjust(self._time) + "  " + since[: self._delta], "dim")
+        yield row_of(
+            times, *self._lanes.letters(self._pitch), Segment("    " + "where".ljust(self._where) + "  message", "dim")
+        )
         row = -1  # of the event above
         before: Line | None = None
         for line in self._selection.lines:
