@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from clusterlog.cli.demo.run import Run
 
 SCHEMA = "clusterlog.demo/1"
-NEEDED = ("flask", "gunicorn", "httpx", "lark", "requests", "starlette", "tantivy", "uvicorn", "zstandard")
+NEEDED = (
+    *("flask", "gunicorn", "httpx", "lark", "opentelemetry", "opentelemetry.sdk.trace", "requests", "starlette"),
+    *("tantivy", "uvicorn", "zstandard"),
+)
 KEPT_RATE = 5.0
 """Requests a second after those that were asked for, where no rate is given."""
 

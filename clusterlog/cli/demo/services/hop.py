@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, Self, TypeVar
 
 import clusterlog
@@ -23,6 +23,7 @@ SURROUNDINGS = "CLUSTERLOG__DEMO"
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Surroundings:
@@ -84,6 +85,15 @@ class Hop:
         try:
             with clusterlog.step(name, **fields):
                 yield
+        finally:
+            self.count()
+
+    @contextmanager
+    def span(self, opened: AbstractContextManager[T]) -> Iterator[T]:
+        """A span of OpenTelemetry's, and its one event."""
+        try:
+            with opened as span:
+                yield span
         finally:
             self.count()
 
