@@ -37,10 +37,19 @@ def test_the_document_is_as_the_contract_has_it(told):
     assert list(told) == ["schema", "home", "requests"]
     assert told["schema"] == "clusterlog.demo/1"
     for request in told["requests"]:
-        keys = ["id", "trace_id", "user", "status", "outcome", "nodes", "events", "events_by_node"]
+        keys = ["id", "trace_id", "user", "status", "outcome", "nodes", "events", "events_by_node", "planted"]
         assert list(request) == keys
         assert set(request["nodes"]) == set(request["events_by_node"]) <= NODES
         assert request["events"] == sum(request["events_by_node"].values())
+
+
+def test_what_was_planted_is_told_of_what_was_to_fail_or_to_be_slow_and_of_nothing_else(told):
+    for request in told["requests"]:
+        planted = request["planted"]
+        assert (planted is None) == (request["outcome"] == "ok")
+        if planted is not None:
+            assert planted["kind"] == {"failed": "failure", "slow": "time"}[request["outcome"]]
+            assert planted["node"] in request["nodes"]
 
 
 def test_every_outcome_occurs_and_half_of_the_requests_cross_nodes(told):

@@ -18,6 +18,28 @@ ENDLESS_DECK = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What makes a request fail or be slow, for a verdict to name.
+
+    ``kind`` is that of the sentence: ``failure`` or ``time``. ``service`` is where it begins, ``target`` whom it asks,
+    ``error`` the type of the exception, ``span`` the work that takes so long; what does not apply is empty.
+    """
+
+    kind: Literal["failure", "time"]
+    service: str
+    target: str = ""
+    error: str = ""
+    span: str = ""
+
+
+CAUSES: dict[Outcome, Cause] = {
+    "failed": Cause("failure", "payments", target="bank", error="httpx.ReadTimeout"),
+    "slow": Cause("time", "orders", span="ask the far warehouse"),
+}
+"""What is planted in a request of each outcome; in one that goes well, nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """One request to be made: ``outcome`` is what its contents lead to, ``shop`` the node the balancer gives it to."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from clusterlog.cli.demo.cluster import NODES, Cluster
-from clusterlog.cli.demo.plan import Outcome, Planned
+from clusterlog.cli.demo.plan import CAUSES, Outcome, Planned
 from clusterlog.cli.demo.reports import Visit
 from clusterlog.cli.demo.shipping import Shipping
 from clusterlog.cli.demo.traffic import Answer, Customers
@@ -88,16 +89,27 @@ class Run:
         ticket = answer.planned.ticket
         self._cluster.reports.forget(ticket)
         if self._remember:
+            nodes = [node for node in _ORDER if node in visit.events_by_node]
             self._documents[int(ticket)] = {
                 "id": answer.id,
                 "trace_id": visit.trace_id,
                 "user": answer.planned.user,
                 "status": answer.status,
                 "outcome": answer.outcome,
-                "nodes": [node for node in _ORDER if node in visit.events_by_node],
+                "nodes": nodes,
                 "events": visit.events_by_node.total(),
                 "events_by_node": dict(sorted(visit.events_by_node.items())),
+                "planted": self._planted(answer.planned, nodes),
             }
+
+    def _planted(self, planned: Planned, nodes: Iterable[str]) -> dict[str, str] | None:
+        """The cause that was planted, with the node it is on and the address it asks; ``None`` if there is none."""
+        cause = CAUSES.get(planned.outcome)
+        if cause is None:
+            return None
+        node = next((node for node in nodes if node.rpartition("-")[0] == cause.service), "")
+        target = self._cluster.urls.get(cause.target, "").partition("://")[2]
+        return {**asdict(cause), "node": node, "target": target}
 
 
 def _unseen(done: int, total: int) -> None:

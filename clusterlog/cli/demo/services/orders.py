@@ -21,7 +21,7 @@ import clusterlog
 from clusterlog.cli.demo.services.hop import TICKET, Counted, Hop, surroundings
 
 TIMEOUT_S = 15.0
-WAREHOUSES = {"near": 0.002, "far": 0.4}
+WAREHOUSES = {"near": 0.002, "far": 0.7}
 """How long each of them takes to answer, in seconds."""
 
 STATES = ("packed", "on its way", "delivered")
