@@ -59,13 +59,18 @@ class NotFound(ClusterlogError):
 
 
 class HomeBusy(ClusterlogError):
-    """Another process holds ``run/ship.lock`` of the home; ``pid`` is its process id, 0 if unknown."""
+    """Another process holds a lock of the home; ``pid`` is its process id, 0 if unknown.
+
+    ``doing`` says what the lock is for, ``hint`` how to wait.
+    """
 
     exit_code = 3
 
-    def __init__(self, home: str, pid: int) -> None:
+    def __init__(
+        self, home: str, pid: int, doing: str = "shipped", hint: str = "wait for it with `clusterlog ship --once`"
+    ) -> None:
         holder = f"process {pid}" if pid else "another process"
-        super().__init__(f"{home} is being shipped by {holder}: stop it, or wait for it with `clusterlog ship --once`")
+        super().__init__(f"{home} is being {doing} by {holder}: stop it, or {hint}")
         self.pid = pid
 
 

@@ -12,8 +12,20 @@ from typing import Any
 
 from clusterlog.ship.acknowledged import IntervalSet
 from clusterlog.spool.reader import Instance, LaneReader
-from clusterlog.spool.segment import HEADER_SIZE, LANES, MAX_PAYLOAD, PRIORITY, Damage, Record, SegmentName, scan
+from clusterlog.spool.segment import (
+    HEADER_SIZE,
+    LANES,
+    MAX_PAYLOAD,
+    OF_A_FILE,
+    OWN_ID,
+    PRIORITY,
+    Damage,
+    Record,
+    SegmentName,
+    scan,
+)
 from clusterlog.store.base import Delivery
+from clusterlog.store.document import id_of, parse
 
 MAX_RECORD = HEADER_SIZE + MAX_PAYLOAD
 
@@ -40,6 +52,8 @@ class Source:
         found = reader.read(self.snapshot, max_bytes)
         if not found:
             return None
+        if found[0].flags & OF_A_FILE:
+            self.closed = True
         deliveries = []
         for record in found:
             self.last = max(self.last, record.sequence)
@@ -52,9 +66,9 @@ class Source:
 
     def _delivery(self, record: Record) -> Delivery:
         instance = self.snapshot.id
-        document = f"{instance}-{record.sequence:011x}"
         priority = bool(record.flags & PRIORITY)
-        return Delivery(document, instance, record.sequence, record.payload, priority, record.wall_ns)
+        id = document_id(instance, record)
+        return Delivery(id, instance, record.sequence, record.payload, priority, record.wall_ns)
 
     def _note(self, record: Record, new: bool) -> None:
         """State events tell of the instance itself: its end, and what it could not keep."""
@@ -170,6 +184,16 @@ class Source:
                         self.synced[name] = size
                 except OSError:  # removed, or trouble the writer will meet itself
                     continue
+
+
+def document_id(instance: str, record: Record) -> str:
+    """The ``event.id`` of a record's document: made of its place, unless it has one of its own."""
+    if record.flags & OWN_ID:
+        try:
+            return id_of(parse(record.payload)) or ""
+        except ValueError:  # whoever wrote it has looked; a sink refuses it with a reason
+            return ""
+    return f"{instance}-{record.sequence:011x}"
 
 
 def _scanned(path: Path, offset: int, until: int) -> Iterator[Record | Damage]:

@@ -37,6 +37,10 @@ sequence, sequence. Formatting a date for each event would cost as much as writi
 
 PRIORITY = 0b01
 STATE = 0b10
+OF_A_FILE = 0b100
+"""The instance is no process: its numbers are those of lines of a file, and it has neither a begin nor an end."""
+OWN_ID = 0b1000
+"""The document has an id of its own, which is not made of instance and sequence."""
 
 LANES = ("bulk", "priority")
 _NAME = re.compile(r"([0-9a-f]{32})-(bulk|priority)-([0-9]{6,})\.seg")

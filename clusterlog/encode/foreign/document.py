@@ -18,10 +18,12 @@ from clusterlog.record.failure import STACK_TRACE_LIMIT
 from clusterlog.record.shapes import MARK
 
 _ORDER = ("log", "ecs", "service", "host", "message", "clusterlog", "http", "trace", "span", "user", "error")
+STATE = "clusterlog.state"
 _LONG = 32_000
 
-Event = tuple[bytes, bool, bool]
-"""The bytes of an event, whether it goes the quick way (WARNING and above), and whether its ``event.id`` is its own."""
+Event = tuple[bytes, bool, int]
+"""The bytes of an event, whether it goes the quick way (WARNING and above), and what it is: one of these three."""
+ORDINARY, WITH_OWN_ID, OF_STATE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,22 @@ class Documents:
         payload = (
             dumps({name: value for name, value in top.items() if value})[:-1] + b"," + self._sanitizer.fit(told)[1:]
         )
-        return payload, told["log"].get("level") in ALARMING, own_id is not None
+        return payload, told["log"].get("level") in ALARMING, ORDINARY if own_id is None else WITH_OWN_ID
+
+    def state(self, action: str, number: int, time: str, facts: Mapping[str, Any]) -> Event:
+        """A state event in the place of line ``number``, which is no event itself."""
+        head, rest = self._skeleton(
+            {"log.level": "warning" if action == "drop" else "info", "log.logger": "clusterlog"}
+        )
+        instance = self._subject.instance
+        about = {"id": f"{instance}-{number:011x}", "sequence": number, "kind": "state", "dataset": STATE}
+        top = {"@timestamp": time, "process": {**head["process"], "entity_id": instance}}
+        said = {
+            "message": f"{action} {instance}",
+            "clusterlog": {"state": {"instance": instance, "first_seq": number, "last_seq": number, **facts}},
+        }
+        told = {name: value for name, value in {**rest, **said}.items() if value != {}}
+        return dumps({**top, "event": {**about, "action": action}, **told}), action == "drop", OF_STATE
 
     def _skeleton(self, fields: Flat) -> tuple[Tree, Tree]:
         """The members every document has, in the order of ``encode.ecs``; taken out of ``fields``."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.facts import legal
-from clusterlog.encode.foreign.document import Event, Subject
+from clusterlog.encode.foreign.document import ORDINARY, WITH_OWN_ID, Event, Subject
 from clusterlog.encode.foreign.kinds import ALARMING
 from clusterlog.encode.sanitize import Sanitizer
 
@@ -33,10 +33,10 @@ def event(document: dict[str, Any], number: int, line: bytes, subject: Subject, 
     if suspicious:
         document = _without_secrets(document, sanitizer)
     if id is None:
-        return _numbered(document, number, subject, sanitizer), alarming, False
+        return _numbered(document, number, subject, sanitizer), alarming, ORDINARY
     if type(id) is not str or not 0 < len(id) <= ID_LIMIT or not id.isprintable():
         return None
-    return dumps(document) if suspicious else line, alarming, True
+    return dumps(document) if suspicious else line, alarming, WITH_OWN_ID
 
 
 def is_whole(document: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.ecs import CACHE_SIZE, CACHED_TEXT, EVENT_LIMIT
 from clusterlog.encode.foreign import formats, ours
-from clusterlog.encode.foreign.document import Documents, Event, Given, Read, Subject, taken_apart
+from clusterlog.encode.foreign.document import ORDINARY, Documents, Event, Given, Read, Subject, taken_apart
 from clusterlog.encode.foreign.kinds import NOTHING, Kinds
 from clusterlog.encode.foreign.names import Table
 from clusterlog.encode.foreign.otlp import Requests
@@ -150,6 +150,17 @@ class Lines:
                 return (made,)
         return (self._careful(shape.format, flat(level, self._inside), number),)
 
+    def lost(self, number: int, reason: str) -> Event:
+        """The drop event for a line that cannot be read."""
+        return self._documents.state("drop", number, self._latest(), {"count": 1, "reason": reason})
+
+    def blank(self, number: int) -> Event:
+        """What stands for a line with nothing in it, so that its number is not missing."""
+        return self._documents.state("blank", number, self._latest(), {"count": 0})
+
+    def _latest(self) -> str:
+        return self.last_time or self._subject.time
+
     def _met(self, document: dict[str, Any]) -> _Shape:
         """A new shape. Whether its lines are flat is guessed from the first: where one is not, no value fits."""
         asked = self._translator.format
@@ -235,7 +246,7 @@ class Lines:
             rest = b',"clusterlog":{' + own + b"}" + rest
         self.last_time = time
         payload = head.template % (time.encode(), number, number, said, rest)
-        return (payload, head.alarming, False) if len(payload) <= EVENT_LIMIT else None
+        return (payload, head.alarming, ORDINARY) if len(payload) <= EVENT_LIMIT else None
 
     def _judge(self, text: str) -> bool:
         """Whether a text may be told as it is."""
