@@ -6,12 +6,20 @@ import sys
 
 from bench import calls, commands, store
 
+SHORT = "--short"
 GOALS = (
     # case, ours, reference, goal, what
     ("enabled", "clusterlog native", "structlog fastest", 1.0, "native call / structlog's fastest to a file"),
     ("enabled", "clusterlog native", "structlog fastest", 0.5, "  the goal that follows"),
     ("enabled", "clusterlog native", "floor", 1.5, "native call / floor (encode, frame, write)"),
     ("enabled", "clusterlog Handler", "python-json-logger orjson", 0.65, "Handler / python-json-logger with orjson"),
+    (
+        "enabled",
+        "clusterlog Logger",
+        "python-json-logger orjson",
+        0.35,
+        "Logger class / python-json-logger with orjson",
+    ),
     ("disabled", "clusterlog native", "stdlib text", 1.0, "disabled, five fields / stdlib's same call"),
     ("disabled", "clusterlog native", "stdlib text", 0.8, "  the goal that follows"),
     ("disabled-bare", "clusterlog native", "stdlib text", 1.0, "disabled, message only / stdlib"),
@@ -20,13 +28,12 @@ GOALS = (
 
 
 def _calls_table() -> None:
-    found = calls.measure()
-    peers = [peer for peer in calls.PEERS if any(peer in by for by in found.values())]
-    print("\nCPU microseconds per call (median of rounds; compare within a row)")
-    print(f"{'':16}" + "".join(f"{peer:>27}" for peer in peers))
-    for case, by in found.items():
-        cells = (f"{by[peer] / 1000:>27.3f}" if peer in by else f"{'-':>27}" for peer in peers)
-        print(f"{case:16}" + "".join(cells))
+    found = calls.measure(calls.SHORT if SHORT in sys.argv else calls.ROUNDS)
+    print("\nCPU microseconds per call (median of rounds; compare within a column)")
+    print(f"{'':27}" + "".join(f"{case:>15}" for case in found))
+    for peer in calls.PEERS:
+        cells = (f"{by[peer] / 1000:>15.3f}" if peer in by else f"{'-':>15}" for by in found.values())
+        print(f"{peer:27}" + "".join(cells))
     print("\nratio   goal  reached")
     for case, ours, reference, goal, what in GOALS:
         ratio = found[case][ours] / found[case][reference]
@@ -34,9 +41,9 @@ def _calls_table() -> None:
 
 
 def main() -> None:
-    """Run the subjects named on the command line (``calls``, ``store``, ``commands``), or all."""
+    """Run the subjects named on the command line (``calls``, ``store``, ``commands``) or all; ``--short`` is few rounds."""
     subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table}
-    for name in sys.argv[1:] or subjects:
+    for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:
         subjects[name]()
 
 

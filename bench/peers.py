@@ -1,15 +1,15 @@
 """The peers of a log call: each in a process of its own, each saying the same event in its own idiom.
 
-Event: INFO "order placed" with five own fields (two texts, an integer, a float, a truth value), three ids from
-context variables and five static fields; about 455 bytes of JSON. Every peer writes to a file.
+All write to a file before the call returns, but for two that do it later in a thread (OpenTelemetry's handler to a
+file, python-logstash-async to a socket): theirs is the time until nothing waits any more.
 """
 
 from __future__ import annotations
 
-import contextvars
 import json
 import logging
 import os
+import select
 import socket
 import struct
 import sys
@@ -18,140 +18,26 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-Loop = Callable[[int], None]
-STATIC = {"service": "shop", "environment": "production", "host": "node-1", "pid": os.getpid(), "ecs.version": "9.1.0"}
-IDS = {
-    "request_id": "0198f0c2a7b47c6e9a3d2f1e5b8c4d60",
-    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-    "span_id": "00f067aa0ba902b7",
-}
-CONTEXT = {name: contextvars.ContextVar(name, default=value) for name, value in IDS.items()}
-
-
-def failing(depth: int) -> BaseException:
-    """One exception with ``depth`` frames, raised once and logged again and again."""
-
-    def fall(left: int) -> None:
-        if left:
-            fall(left - 1)
-        raise ValueError("payment refused")
-
-    try:
-        fall(depth - 2)
-    except ValueError as error:
-        return error
-    raise AssertionError
-
-
-ERROR = failing(20)
-EXC_INFO = (type(ERROR), ERROR, ERROR.__traceback__)
-
-
-def _stdlib_loops(log: logging.Logger) -> dict[str, Loop]:
-    def enabled(n: int) -> None:
-        for _ in range(n):
-            log.info(
-                "order placed",
-                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False},
-            )
-
-    def disabled(n: int) -> None:
-        for _ in range(n):
-            log.debug(
-                "order placed",
-                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "gift": False},
-            )
-
-    def disabled_bare(n: int) -> None:
-        for _ in range(n):
-            log.debug("order placed")
-
-    def exception(n: int) -> None:
-        for _ in range(n):
-            log.error("order failed", exc_info=EXC_INFO, extra={"order": 4711})
-
-    def secret(n: int) -> None:
-        for _ in range(n):
-            log.info(
-                "order placed",
-                extra={"customer": "c-1841", "city": "Helsinki", "order": 4711, "amount": 12.9, "token": "s3cr3t"},
-            )
-
-    return {
-        "enabled": enabled,
-        "disabled": disabled,
-        "disabled-bare": disabled_bare,
-        "exception": exception,
-        "secret": secret,
-    }
-
-
-def _native_loops(log: object) -> dict[str, Loop]:
-    info, debug, error = log.info, log.debug, log.error  # type: ignore[attr-defined]
-
-    def enabled(n: int) -> None:
-        for _ in range(n):
-            info("order placed", customer="c-1841", city="Helsinki", order=4711, amount=12.9, gift=False)
-
-    def varying(n: int) -> None:
-        for k in range(n):
-            info(f"order {k} placed", customer="c-1841", city="Helsinki", order=4711, amount=12.9, gift=False)
-
-    def disabled(n: int) -> None:
-        for _ in range(n):
-            debug("order placed", customer="c-1841", city="Helsinki", order=4711, amount=12.9, gift=False)
-
-    def disabled_bare(n: int) -> None:
-        for _ in range(n):
-            debug("order placed")
-
-    def exception(n: int) -> None:
-        for _ in range(n):
-            error("order failed", exc_info=ERROR, order=4711)
-
-    def secret(n: int) -> None:
-        for _ in range(n):
-            info("order placed", customer="c-1841", city="Helsinki", order=4711, amount=12.9, token="s3cr3t")
-
-    loops = {
-        "enabled": enabled,
-        "disabled": disabled,
-        "disabled-bare": disabled_bare,
-        "exception": exception,
-        "secret": secret,
-    }
-    return {**loops, "varying": varying}
-
-
-class _IdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        for name, variable in CONTEXT.items():
-            setattr(record, name, variable.get())
-        return True
+from bench.shape import ERROR, IDS, STATIC, Loop, logger_with, native_loops, stdlib_loops
 
 
 def _file_logger(path: Path, formatter: logging.Formatter) -> logging.Logger:
     handler = logging.FileHandler(path)
     handler.setFormatter(formatter)
-    handler.addFilter(_IdFilter())
-    log = logging.getLogger("bench")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(handler)
-    return log
+    return logger_with(handler)
 
 
 def stdlib(path: Path) -> dict[str, Loop]:
     """The standard library with a text format that shows the ids and the fields."""
     shown = "%(asctime)s %(levelname)s %(name)s %(request_id)s %(trace_id)s %(span_id)s %(message)s"
-    return _stdlib_loops(_file_logger(path / "log", logging.Formatter(shown)))
+    return stdlib_loops(_file_logger(path / "log", logging.Formatter(shown)))
 
 
 def json_logger(path: Path) -> dict[str, Loop]:
     """python-json-logger with orjson."""
     from pythonjsonlogger.orjson import OrjsonFormatter
 
-    return _stdlib_loops(
+    return stdlib_loops(
         _file_logger(
             path / "log", OrjsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", static_fields=STATIC)
         )
@@ -177,7 +63,95 @@ def structlog(path: Path) -> dict[str, Loop]:
         logger_factory=library.BytesLoggerFactory(file=open(path / "log", "wb")),  # noqa: SIM115 - lives as long as the process
     )
     library.contextvars.bind_contextvars(**IDS)
-    return _native_loops(library.get_logger("bench").bind(**STATIC))
+    return native_loops(library.get_logger("bench").bind(**STATIC))
+
+
+def ecs_logging(path: Path) -> dict[str, Loop]:
+    """ecs-logging's formatter for the standard library."""
+    from ecs_logging import StdlibFormatter
+
+    return stdlib_loops(_file_logger(path / "log", StdlibFormatter(extra=STATIC)))
+
+
+def loguru(path: Path) -> dict[str, Loop]:
+    """loguru with JSON lines, without the values of variables in tracebacks, which it advises for production."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(path / "log", level="INFO", serialize=True, diagnose=False, backtrace=False)
+    logger.configure(extra=STATIC)
+    logger.contextualize(**IDS).__enter__()
+    loops = native_loops(logger)
+    failed = logger.opt(exception=ERROR).error
+
+    def exception(n: int) -> None:
+        for _ in range(n):
+            failed("order failed", order=4711)
+
+    return {**loops, "exception": exception}
+
+
+def opentelemetry(path: Path) -> dict[str, Loop]:
+    """opentelemetry-sdk's handler, in batches, with room for all of them, to a file of JSON lines."""
+    import warnings
+
+    from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, ConsoleLogRecordExporter
+    from opentelemetry.sdk.resources import Resource
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # it is to move to another package
+    provider = LoggerProvider(Resource.create({name: value for name, value in STATIC.items() if name != "pid"}))
+    file = open(path / "log", "w")  # noqa: SIM115 - lives as long as the process
+    exporter = ConsoleLogRecordExporter(file, lambda record: record.to_json(indent=None) + "\n")
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=1 << 20))
+    loops = stdlib_loops(logger_with(LoggingHandler(logger_provider=provider)))
+    return {name: _drained(loop, provider.force_flush) for name, loop in loops.items()}
+
+
+def logstash_async(path: Path) -> dict[str, Loop]:
+    """python-logstash-async with its queue in memory, which is its fastest, to a socket whose end reads and forgets."""
+    from logstash_async.constants import constants
+    from logstash_async.formatter import LogstashFormatter
+    from logstash_async.handler import AsynchronousLogstashHandler
+
+    constants.QUEUE_CHECK_INTERVAL = 0.05  # its thread sleeps so long; with 2 seconds a round would be mostly that
+    handler = AsynchronousLogstashHandler("127.0.0.1", _forgetful_port(), database_path=None)
+    handler.setFormatter(LogstashFormatter(extra=STATIC))
+
+    def wait() -> None:
+        worker = AsynchronousLogstashHandler._worker_thread
+        while worker is not None and (worker._queue.qsize() or worker._database.get_non_flushed_event_count()):
+            handler.flush()
+            time.sleep(0.02)
+
+    return {name: _drained(loop, wait) for name, loop in stdlib_loops(logger_with(handler)).items()}
+
+
+def _drained(loop: Loop, drain: Callable[[], object]) -> Loop:
+    def looped(n: int) -> None:
+        loop(n)
+        drain()
+
+    return looped
+
+
+def _forgetful_port() -> int:
+    """A port of this machine behind which another process reads whatever comes, until this one ends."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    alive, held = os.pipe()
+    if os.fork() == 0:
+        os.close(held)
+        open_ones: list[socket.socket] = []
+        while alive not in (ready := select.select([alive, listening, *open_ones], [], [])[0]):
+            for each in ready:
+                if each is listening:
+                    open_ones.append(listening.accept()[0])
+                elif not each.recv(1 << 16):
+                    open_ones.remove(each)
+        os._exit(0)
+    os.close(alive)
+    port: int = listening.getsockname()[1]
+    return port
 
 
 def _start(path: Path) -> None:
@@ -193,7 +167,7 @@ def clusterlog_native(path: Path) -> dict[str, Loop]:
     import clusterlog
 
     _start(path)
-    return _native_loops(clusterlog.get_logger("bench"))
+    return native_loops(clusterlog.get_logger("bench"))
 
 
 def clusterlog_handler(path: Path) -> dict[str, Loop]:
@@ -201,7 +175,15 @@ def clusterlog_handler(path: Path) -> dict[str, Loop]:
     _start(path)
     log = logging.getLogger("bench")
     log.setLevel(logging.INFO)
-    return _stdlib_loops(log)
+    return stdlib_loops(log)
+
+
+def clusterlog_logger(path: Path) -> dict[str, Loop]:
+    """Standard logging through loggers of our class, which make no record."""
+    from clusterlog.record.stdlib import Logger
+
+    logging.setLoggerClass(Logger)
+    return clusterlog_handler(path)
 
 
 def floor(path: Path) -> dict[str, Loop]:
@@ -241,9 +223,14 @@ def floor(path: Path) -> dict[str, Loop]:
 PEERS = {
     "stdlib text": stdlib,
     "python-json-logger orjson": json_logger,
+    "ecs-logging": ecs_logging,
+    "OpenTelemetry handler": opentelemetry,
+    "python-logstash-async": logstash_async,
+    "loguru": loguru,
     "structlog fastest": structlog,
     "floor": floor,
     "clusterlog native": clusterlog_native,
+    "clusterlog Logger": clusterlog_logger,
     "clusterlog Handler": clusterlog_handler,
 }
 
