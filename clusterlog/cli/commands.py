@@ -21,6 +21,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "trace": ("find.trace", "Show one request: every node, in causal order, what failed first."),
         "search": ("find.search", "List the events, or requests, that match a query."),
         "diff": ("find.diff", "Compare a request with another, or with a healthy one like it."),
+        "export": ("find.export", "Write one request out for another tool or a ticket."),
         "errors": ("find.errors", "Group errors by what they are: how often, since when, where."),
     },
     "Deliver events": {
