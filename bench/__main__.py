@@ -41,7 +41,7 @@ def _calls_table() -> None:
 
 
 def main() -> None:
-    """Run the subjects named on the command line (``calls``, ``store``, ``commands``) or all; ``--short`` is few rounds."""
+    """Run the subjects named on the command line, or all; ``--short`` takes fewer rounds."""
     subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table}
     for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:
         subjects[name]()

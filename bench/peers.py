@@ -80,11 +80,12 @@ def loguru(path: Path) -> dict[str, Loop]:
     logger.remove()
     logger.add(path / "log", level="INFO", serialize=True, diagnose=False, backtrace=False)
     logger.configure(extra=STATIC)
-    logger.contextualize(**IDS).__enter__()
+    ids = logger.contextualize(**IDS)
+    ids.__enter__()
     loops = native_loops(logger)
     failed = logger.opt(exception=ERROR).error
 
-    def exception(n: int) -> None:
+    def exception(n: int, held: object = ids) -> None:  # the ids are gone with their context manager
         for _ in range(n):
             failed("order failed", order=4711)
 
