@@ -26,7 +26,9 @@ class Event:
     ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
     span ids; a call or span event has its own, every other event that of the work it belongs to. ``role`` is what a
     span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``.
-    ``request`` and ``trace`` are the ids that group events.
+    ``request`` and ``trace`` are the ids that group events. Of an access event and a call, ``method`` and ``path`` are
+    what was asked, the path of an access event without what differs from request to request where that is known;
+    ``authority`` is whom a call asked.
     """
 
     id: str
@@ -48,6 +50,9 @@ class Event:
     role: str = ""
     request: str = ""
     trace: str = ""
+    method: str = ""
+    path: str = ""
+    authority: str = ""
 
     @property
     def started_ns(self) -> int | None:
@@ -116,6 +121,9 @@ def read(document: Document) -> Event:
     instance = _text(process, "entity_id")
     span, parent = _text(_inner(document, "span"), "id"), _text(_inner(own, "parent"), "span_id")
     duration = _whole(told, "duration")
+    request = _inner(http, "request")
+    asks = kind == "access" or kind == "call"
+    url = _inner(document, "url") if asks else _NOTHING
     return Event(
         id=_text(told, "id") or f"unnumbered-{hashlib.sha256(content(document).encode()).hexdigest()[:16]}",
         kind=kind,
@@ -134,8 +142,11 @@ def read(document: Document) -> Event:
         status=None if kind == "line" else _status(kind, own, http),
         document=document,
         role=_text(_inner(own, "span"), "kind") if kind == "span" else "",
-        request=_text(_inner(http, "request"), "id"),
+        request=_text(request, "id"),
         trace=_text(_inner(document, "trace"), "id"),
+        method=_text(request, "method") if asks else "",
+        path=(kind == "access" and _text(own, "route")) or _text(url, "path"),
+        authority=_authority(url) if kind == "call" else "",
     )
 
 
@@ -164,33 +175,36 @@ def content(document: Document) -> str:
 
 def method_and_route(event: Event) -> str:
     """What an access event was asked: ``GET /orders/{id}``."""
-    path = text(event.document, "clusterlog.route") or text(event.document, "url.path")
-    return f"{text(event.document, 'http.request.method')} {path}".strip()
+    return f"{event.method} {event.path}".strip()
 
 
 def target(event: Event) -> str:
     """Whom a call asked: ``payments:8003``, ``bank.example``; empty if the event does not say."""
-    domain, port = text(event.document, "url.domain"), whole(event.document, "url.port")
-    if domain:
-        domain = f"[{domain}]" if ":" in domain and not domain.startswith("[") else domain
-        return f"{domain}:{port}" if port is not None else domain
-    _, found, rest = text(event.document, "url.full").partition("://")
-    return rest.split("/", 1)[0].rpartition("@")[2] if found else ""
+    return event.authority
 
 
 def request_line(event: Event) -> str:
     """What a call asked: ``POST http://payments:8003/charge``."""
     url = text(event.document, "url.full")
     if not url:
-        scheme, path = text(event.document, "url.scheme"), text(event.document, "url.path")
-        url = (f"{scheme}://" if scheme else "") + target(event) + path
-    return f"{text(event.document, 'http.request.method')} {url}".strip()
+        scheme = text(event.document, "url.scheme")
+        url = (f"{scheme}://" if scheme else "") + event.authority + event.path
+    return f"{event.method} {url}".strip()
 
 
 def name(event: Event) -> str:
     """What a person calls the work an event ends: its route, its target or the name of its step."""
     by_kind = {"access": method_and_route, "call": request_line}.get(event.kind)
     return (by_kind(event) if by_kind else "") or text(event.document, "message") or event.logger
+
+
+def _authority(url: Document) -> str:
+    domain, port = _text(url, "domain"), _whole(url, "port")
+    if domain:
+        domain = f"[{domain}]" if ":" in domain and not domain.startswith("[") else domain
+        return f"{domain}:{port}" if port is not None else domain
+    _, found, rest = _text(url, "full").partition("://")
+    return rest.split("/", 1)[0].rpartition("@")[2] if found else ""
 
 
 def _status(kind: Kind, own: Document, http: Document) -> int | None:

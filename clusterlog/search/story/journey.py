@@ -99,6 +99,13 @@ class Journey:
         """How many spans have ended: answered requests, outgoing calls and steps."""
         return len({entry.event.span for entry in self.entries if entry.event.kind != "line" and entry.event.span})
 
+    def own_events(self) -> list[Event]:
+        """The events in causal order, without those of other requests that carry the same id."""
+        if not self.others:
+            return [entry.event for entry in self.entries]
+        foreign = frozenset[str]().union(*(other.events for other in self.others))
+        return [entry.event for entry in self.entries if entry.event.id not in foreign]
+
     @property
     def started(self) -> str:
         """When the request began, as ``@timestamp`` is written; empty if no event tells a time."""
@@ -177,23 +184,24 @@ def _unique(documents: Iterable[Document]) -> list[Event]:
 def _root(order: Order) -> Event | None:
     """The access event of the outermost visit: no other event of the request has the span that caused it.
 
-    Where several qualify, one that names no parent at all goes first, then the causally first. One that names an
+    Where several qualify, one that names no parent at all goes first, then the first to begin. One that names an
     unknown parent is not believed while an earlier visit is still open: its caller has not told of the call yet.
     """
     place = {event.id: number for number, event in enumerate(order.events)}
     caused = {id(hop.visit) for hop in order.hops}
     outer = [(v, min(place[event.id] for event in v.events)) for v in order.visits if id(v) not in caused]
-    ended = [(bool(visit.parent), first, visit) for visit, first in outer if visit.access is not None]
+    ended = [(visit, access, first) for visit, first in outer if (access := visit.access) is not None]
     if not ended:
         return None
-    has_parent, first, visit = min(ended, key=lambda found: (*found[:2], -_length(found[2].access)))
+    visit, _, first = min(ended, key=lambda found: (bool(found[0].parent), *_begin(found[1]), found[2]))
     done = {visit.span for visit in order.visits if visit.access is not None}
     open_before = any(v.access is None and v.span and v.span not in done and at < first for v, at in outer)
-    return None if has_parent and open_before else visit.access
+    return None if visit.parent and open_before else visit.access
 
 
-def _length(event: Event | None) -> int:
-    return event.duration_ns or 0 if event else 0
+def _begin(access: Event) -> tuple[bool, int, int]:
+    """By what the outermost of several is chosen: the first to begin, and of these the longest."""
+    return access.started_ns is None, access.started_ns or 0, -(access.duration_ns or 0)
 
 
 def _id(events: Sequence[Event], root: Event | None) -> str:
@@ -261,8 +269,7 @@ def _duration(events: Sequence[Event], root: Event | None, started: int | None, 
         return root.duration_ns
     if started is None:
         return None
-    reference = root or next(event for event in events if event.time_ns is not None)
-    ends = [root] if root is not None else [event for event in events if event.clock == reference.clock]
+    ends = [root] if root is not None else [event for event in events if not clocks.clock(event).wrong]
     return max((time - started for event in ends if (time := clocks.time_ns(event)) is not None), default=None)
 
 

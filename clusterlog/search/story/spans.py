@@ -60,36 +60,34 @@ class _Tree:
         span = self._span(root, self._home[root.id])
         waiting = [span]
         while waiting:
-            waiting += self._visit(waiting.pop())
+            self._visit(waiting.pop(), waiting)
         return span
 
-    def _visit(self, server: Span) -> list[Span]:
-        """Hang what a visit did on its span, and what it called on that; gives the visits it called."""
+    def _visit(self, server: Span, waiting: list[Span]) -> None:
+        """Hang what a visit did on its span, and what it called on that; the visits it called are ``waiting``."""
         visit = server.visit
         spans = {server.event.span: server}
+        shift = (server.event.started_ns or 0) - server.begin_ns  # what its clock is off by, and moved into its call
         for event in visit.events:
-            if event.kind in ("call", "span") and event.span and not event.serves and _is_timed(event):
-                known = spans.get(event.span)
-                if known is None or (known.event.kind == "span" and event.kind == "call"):
-                    spans[event.span] = self._span(event, visit)
-        parents = {event.span: event.parent for event in visit.events if event.parent and event.kind != "line"}
-        for span in spans.values():
-            if span is not server:
-                self._enclosing(span.event.span, spans, parents, server).children.append(span)
-        called = [self._callee(span, hop) for span in spans.values() for hop in self._called.get(span.event.id, ())]
-        return [span for span in called if span is not None]
-
-    def _enclosing(self, name: str, spans: dict[str, Span], parents: dict[str, str], server: Span) -> Span:
-        passed = {name}
-        while (name := parents.get(name, "")) and name not in passed:
-            if name in spans:
-                return spans[name]
-            passed.add(name)
-        return server
+            kind = event.kind
+            if kind == "line" or kind == "access" or event.time_ns is None or event.duration_ns is None:
+                continue
+            known = spans.get(event.span)
+            replaces = known is None or (known.event.kind == "span" and kind == "call")
+            if replaces and event.span and not event.serves:
+                end = event.time_ns - shift
+                spans[event.span] = Span(event, visit, end - event.duration_ns, end)
+        if len(spans) > 1:
+            parents = {event.span: event.parent for event in visit.events if event.parent and event.kind != "line"}
+            for name, span in spans.items():
+                if span is not server:
+                    _enclosing(name, spans, parents, server).children.append(span)
+        called = [(span, hop) for span in spans.values() for hop in self._called.get(span.event.id, ())]
+        waiting += filter(None, (self._callee(span, hop) for span, hop in called))
 
     def _callee(self, caller: Span, hop: Hop) -> Span | None:
         access = hop.visit.access
-        if access is None or not _is_timed(access):
+        if access is None or access.time_ns is None or access.duration_ns is None:
             return None
         span = self._span(access, hop.visit)
         if caller.event.kind == "call" or caller.event.role == "client":
@@ -113,8 +111,14 @@ class _Tree:
         return Span(event, visit, end - (event.duration_ns or 0), end)
 
 
-def _is_timed(event: Event) -> bool:
-    return event.time_ns is not None and event.duration_ns is not None
+def _enclosing(name: str, spans: dict[str, Span], parents: dict[str, str], server: Span) -> Span:
+    """The next span above that has a time."""
+    passed = {name}
+    while (name := parents.get(name, "")) and name not in passed:
+        if name in spans:
+            return spans[name]
+        passed.add(name)
+    return server
 
 
 def _fit(callee: Span, caller: Span, clocks: Clocks) -> None:
@@ -127,7 +131,7 @@ def _fit(callee: Span, caller: Span, clocks: Clocks) -> None:
 
 
 def critical_path(root: Span) -> list[tuple[Span, int, int]]:
-    """Which span determined the duration when: spans with the begin and end of what they did themselves, in order.
+    """Which span determined the duration when: spans with the begin and end of what they did themselves.
 
     Told from the end: before it, a span waited for the child that ended last, and before that for the one that ended
     last before it began. What is left between is its own. Children that go on after their parent held nobody up.
@@ -149,8 +153,10 @@ def critical_path(root: Span) -> list[tuple[Span, int, int]]:
             at = max(child.begin_ns, begin)
         if begin < at:
             path.append((span, begin, at))
-    return sorted(path, key=lambda found: (found[1], found[2], found[0].event.id))
+    return path
 
 
-def _by_end(children: Sequence[Span]) -> list[Span]:
+def _by_end(children: Sequence[Span]) -> Sequence[Span]:
+    if len(children) < 2:
+        return children
     return sorted(children, key=lambda child: (-child.end_ns, child.begin_ns, child.event.id))

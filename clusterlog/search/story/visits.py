@@ -147,7 +147,9 @@ class _Spans:
             if span in self._around:
                 return self._around[span]
             parent = self._parents.get(span, "")
-            if not parent or parent in passed or (parent not in self._seen and span not in self._calls):
+            if parent in passed:
+                return ""
+            if not parent or (parent not in self._seen and span not in self._calls):
                 return span
             passed.add(parent)
             span = parent
