@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Follow requests": {
         "trace": ("find.trace", "Show one request: every node, in causal order, what failed first."),
+        "tail": ("find.tail", "Show events as they are logged."),
         "search": ("find.search", "List the events, or requests, that match a query."),
         "diff": ("find.diff", "Compare a request with another, or with a healthy one like it."),
         "export": ("find.export", "Write one request out for another tool or a ticket."),
@@ -28,6 +29,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "ship": ("deliver.ship", "Deliver what lies in the spools to the store."),
         "status": ("deliver.status", "Show what is delivered, what waits and what was lost."),
         "verify": ("deliver.verify", "Account for every event: stored, lost with a reason, or waiting."),
+        "ingest": ("deliver.ingest", "Take in the JSON lines that other loggers have written."),
         "spool": ("deliver.spool", "Look into spool files: ls, verify, cat, export."),
     },
     "Run programs": {

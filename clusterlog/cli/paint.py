@@ -106,6 +106,13 @@ def looks(colour: Colour = "auto", *, pager: bool = True) -> Iterator[None]:
 
 
 @contextmanager
+def unpaged() -> Iterator[None]:
+    """Inside, long output is shown directly, whatever was chosen; colours stay as they are."""
+    with looks(_looks.colour, pager=False):
+        yield
+
+
+@contextmanager
 def paged() -> Iterator[None]:
     """What is shown inside goes through the pager if it is longer than the screen; in a pipe nothing changes.
 
@@ -205,35 +212,67 @@ def size(count: int) -> str:
 @contextmanager
 def progress(label: str, unit: str) -> Iterator[Advance]:
     """A bar on standard error for what takes more than a second, if that is a terminal. ``unit``: events or bytes."""
-    bar = _Bar(label, size if unit == "bytes" else amount) if terminal(sys.stderr) else None
+    with _drawn(label) as bar:
+        spoken = size if unit == "bytes" else amount
+
+        def advance(done: int, total: int) -> None:
+            if bar is not None:
+                bar.advance(done, total, lambda: f"{spoken(done)} of {spoken(total)}")
+
+        yield advance
+
+
+@contextmanager
+def paced(label: str, noun: str) -> Iterator[Callable[[int, int, int], None]]:
+    """As ``progress``, for what is measured in one unit and counted in another: it says how many there are a second.
+
+    It is told how far of how much the work is, and how many of ``noun`` that were.
+    """
+    with _drawn(label) as bar:
+        begun = time.monotonic()
+
+        def advance(done: int, total: int, count: int) -> None:
+            if bar is not None:
+                rate = round(count / max(time.monotonic() - begun, 0.001))
+                bar.advance(done, total, lambda: f"{counted(count, noun)}, {amount(rate)}/s")
+
+        yield advance
+
+
+_bars: list[_Bar] = []
+
+
+@contextmanager
+def _drawn(label: str) -> Iterator[_Bar | None]:
+    """A bar, if a person looks. One inside of another takes its place for as long as it is there."""
+    if not terminal(sys.stderr):
+        yield None
+        return
+    if _bars:
+        _bars[-1].end()
+    _bars.append(_Bar(label))
     try:
-        yield bar.advance if bar else _ignore
+        yield _bars[-1]
     finally:
-        if bar:
-            bar.end()
-
-
-def _ignore(done: int, total: int) -> None:
-    """Nobody looks."""
+        _bars.pop().end()
 
 
 class _Bar:
     """Drawn by rich; where that is not installed, as a line that replaces itself."""
 
-    def __init__(self, label: str, spoken: Callable[[int], str]) -> None:
+    def __init__(self, label: str) -> None:
         self._label = label
-        self._spoken = spoken
         self._due = time.monotonic() + PATIENCE_S
         self._rich: Progress | None = None
         self._task: Any = None
         self._plain = False
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, say: Callable[[], str]) -> None:
         now = time.monotonic()
         if now < self._due:
             return
         self._due = now + _REDRAW_S
-        told = f"{self._spoken(done)} of {self._spoken(total)}"
+        told = say()
         if self._rich is not None:
             self._rich.update(self._task, completed=done, total=max(total, 1), told=told)
         elif self._plain or not self._begin(done, max(total, 1), told):
@@ -259,6 +298,7 @@ class _Bar:
     def end(self) -> None:
         if self._rich is not None:
             self._rich.stop()
+            self._rich = None
         elif self._plain:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
