@@ -18,7 +18,8 @@ from os import getpid
 from threading import RLock
 from typing import Any, Protocol
 
-from clusterlog.context.request import Scope, current
+from clusterlog.context import innermost
+from clusterlog.context.request import Scope
 from clusterlog.record.failure import raised_by_signal
 from clusterlog.record.slot import Road
 
@@ -144,8 +145,8 @@ class Throttle:
         """A log line, or nothing; see ``record.slot.Road``."""
         held = None
         try:
-            scope = _scope()
-            who = _OUTSIDE if scope is None or scope.request is None else scope.request.id
+            scope = innermost.here()
+            who = _OUTSIDE if scope is None else _who(scope)
             if not who or level < logging.ERROR:
                 key = (level, logger, _kind(event), type(failure))
                 line = self._held(who, key, event, args, fields, bound, wall_ns, scope)
@@ -176,7 +177,7 @@ class Throttle:
     ) -> None:
         """An event that is no log line always passes; see ``record.slot.Road``."""
         if dataset == _ACCESS:
-            found = _scope() if scope is None else scope
+            found = innermost.here() if scope is None else scope
             if found is not None and found.request is not None:
                 self._end(found.request.id)
                 self._tell_untold()
@@ -271,10 +272,11 @@ class Throttle:
             )
 
 
-def _scope() -> Scope | None:
-    """The scope of this task as the encoder sees it."""
-    found = current.get()
-    return None if found is None or found.over() else found
+def _who(scope: Scope) -> str:
+    """The request a line belongs to; where another tracer alone knows of one, its trace."""
+    if scope.request is not None:
+        return scope.request.id
+    return _OUTSIDE if scope.traced is None else scope.traced.trace_id
 
 
 def _kind(event: Any) -> Any:

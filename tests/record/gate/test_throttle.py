@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterlog.context import innermost
 from clusterlog.context import request as context
-from clusterlog.context.request import Request
+from clusterlog.context.request import Request, Scope
+from clusterlog.context.tracing import SpanIds
 from clusterlog.record.gate import throttle
 from clusterlog.record.gate.throttle import Throttle
 
@@ -139,6 +141,18 @@ def test_each_request_is_counted_apart_and_told_as_its_own(road, behind):
     assert behind.lines == ["a 0", "a 1", "b 0", "b 1"]
     road.tell()
     assert [told.scope for told in behind.told] == [scopes["a"], scopes["b"]]
+
+
+def test_a_request_that_only_another_tracer_knows_is_counted_apart_by_its_trace(road, behind, monkeypatch):
+    scopes = [Scope(None, traced=SpanIds(each * 16, "cd" * 8, "")) for each in ("ab", "ef")]
+    for scope in scopes:
+        monkeypatch.setattr(innermost, "now", lambda scope=scope: scope)
+        for _ in range(3):
+            say(road)
+            say(road, level=ERROR)
+    assert len(behind.lines) == 2 * (2 + 3)
+    road.tell()
+    assert [told.scope for told in behind.told] == scopes
 
 
 def test_what_is_told_belongs_to_nobody_if_it_was_said_outside_of_a_request(road, behind, watch):
