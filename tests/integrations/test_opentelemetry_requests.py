@@ -612,3 +612,44 @@ def test_within_the_span_of_a_provider_that_is_not_joined_a_step_is_the_innermos
     (event,), (line,) = started()["span"], started()["app"]
     assert line["span"]["id"] == event["span"]["id"]
     assert line["trace"]["id"] == event["trace"]["id"] == trace_id(outer) == TRACE
+
+
+# From process to process
+
+
+@pytest.fixture
+def relayed(serve, servers, tmp_path):
+    """Three services in a row, each followed as it is told; gives the events of one request through all of them."""
+
+    def run(*by):
+        home, following = tmp_path / "home", ""
+        for number, how in reversed(list(enumerate(by))):
+            environ = {"RELAY_BY": how, "RELAY_NEXT": following, "CLUSTERLOG_HOME": str(home)}
+            names = {"CLUSTERLOG_SERVICE": f"service-{number}", "CLUSTERLOG_NODE": f"node-{number}"}
+            served = serve(servers["uvicorn"]("asgi_relay:app"), **environ, **names)
+            following = f"http://127.0.0.1:{served.port}/relay"
+        answer = served.ask("/relay")
+        assert answer.status == 200
+        served.home = home
+        return answer.id, served.events
+
+    return run
+
+
+@pytest.mark.parametrize("middle", ["otel+us", "otel"])
+def test_a_request_through_plain_services_and_one_that_opentelemetry_instruments_is_one_story(relayed, until, middle):
+    request_id, events = relayed("us", middle, "us")
+    until(lambda: len(events().of(request_id)["access"]) >= (2 if middle == "otel+us" else 1), "the last event")
+    (trace_id,) = {event["trace"]["id"] for event in events().of(request_id)}
+    of_trace = [event for event in events() if event.get("trace", {}).get("id") == trace_id]
+    told = journey(of_trace)
+    assert [lane.node for lane in told.lanes] == ["node-0", "node-1", "node-2"]
+    hops = sorted((hop.caller.node, hop.visit.events[0].node) for hop in told.hops)
+    assert hops == [("node-0", "node-1"), ("node-1", "node-2")]
+    assert len(told.visits) == 3
+    assert all(visit.access is not None for visit in told.visits)
+    assert told.root is not None
+    assert told.root.node == "node-0"
+    assert len([entry for entry in told.entries if entry.event.node == "node-1"]) == 4, "one event for each work"
+    if middle == "otel+us":
+        assert {event["http"]["request"]["id"] for event in of_trace} == {request_id}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor as Processor
 
-from clusterlog.context.request import Scope, count_late, within
+from clusterlog.context.request import Scope, count_late
 from clusterlog.context.request import scope as scope_of_now
 from clusterlog.context.tracing import lost
 from clusterlog.integrations.opentelemetry import adoption, facts
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DATASET = "clusterlog.span"
 """The dataset of the events, and the logger they name, as of steps."""
+
+_NOBODY = Scope(None)
 
 
 class SpanProcessor(Processor):
@@ -129,14 +131,7 @@ def _tell(span: ReadableSpan, found: Begun) -> None:
         known.added_to(body, error=True),
         labels=known.labels,
         failure=known.failure,
-        # A scope without a place: the span's own ids are all in the body.
-        scope=_bare(found.scope),
+        # Who was asking when the span began, wherever it ends; which span that was in, the body says.
+        scope=found.scope or _NOBODY,
         wall_ns=ended,
     )
-
-
-def _bare(scope: Scope | None) -> Scope:
-    """Who was asking when the span began, wherever it ends."""
-    if scope is None:
-        return Scope(None)
-    return within(None, scope.request, scope.labels, scope.user, True)
