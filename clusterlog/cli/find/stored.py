@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clusterlog.cli import paint
 from clusterlog.cli.deliver.ship import deliver
@@ -23,13 +24,11 @@ def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
     With ``fresh`` false it is asked as it is. Raises NotFound where there is no home, SettingError for a store this
     version cannot ask, StoreUnavailable.
     """
-    if settings.store:
-        raise SettingError(f"store = {settings.store!r}: this version asks the embedded store only")
-    home = settings.home_path
+    home = embedded_home(settings)
     if not home.is_dir():
         raise NotFound(f"no home at {home}: nothing has logged there; --home DIR names another")
     if fresh:
-        _freshen(settings)
+        freshen(settings)
     if not (home / "store").is_dir():
         raise NotFound(f"nothing is stored in {home} yet; {waiting(settings)}")
     from clusterlog.store.embedded import EmbeddedStore
@@ -41,7 +40,14 @@ def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
         store.close()
 
 
-def _freshen(settings: Settings) -> None:
+def embedded_home(settings: Settings) -> Path:
+    """The home whose store is asked. Raises SettingError for a store this version cannot ask."""
+    if settings.store:
+        raise SettingError(f"store = {settings.store!r}: this version asks the embedded store only")
+    return settings.home_path
+
+
+def freshen(settings: Settings) -> None:
     """Deliver what lies in the spools, or wait a moment for whoever ships this home. An answer comes in any case."""
     from clusterlog.ship.waiting import undelivered
 

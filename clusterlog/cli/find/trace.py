@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 from clusterlog.cli import paint
 from clusterlog.cli.find.request import documents, neighbours, tell_of_others
 from clusterlog.cli.find.stored import opened
-from clusterlog.cli.options import on_screen, with_format, with_settings
+from clusterlog.cli.options import duration, on_screen, with_format, with_settings
 from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import SettingError
@@ -57,12 +58,19 @@ class Wanted:
     help="Also N events before and after each, of the same process, that do not belong to the request.",
 )
 @click.option("--check", is_flag=True, help="Only the verdict; exit 0 healthy, 10 failed, 5 incomplete or running.")
+@click.option("--follow", is_flag=True, help="Watch the request, also before it exists, until it has ended.")
+@click.option(
+    "--wait",
+    metavar="TIME",
+    callback=duration,
+    help="Wait so long for the request to exist and to end, as 30s; exit 7 if it does not.",
+)
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
 @click.option("--width", type=click.IntRange(40, 1000), help="Draw for so many columns, also in a pipe.")
 @with_settings("home")
 @on_screen
 @with_format("human", "plain", "json", "ndjson", "md")
-def trace(settings: Settings, request_id: str, **options: Any) -> int:
+def trace(settings: Settings, request_id: str, follow: bool, wait: float | None, **options: Any) -> int:
     """Show one request: every event on every node in causal order, what failed first, where the time went.
 
     ID is a request id, as it stands in the response header X-Request-ID, its beginning, or its end as `search` shows
@@ -74,6 +82,13 @@ def trace(settings: Settings, request_id: str, **options: Any) -> int:
     wanted = Wanted(**options)
     if wanted.nested and wanted.context:
         raise click.UsageError("--context shows what stands around the lines of a list, --tree nests them: take one")
+    if follow or wait is not None:
+        from clusterlog.cli.find import follow as live
+
+        looks_on = wanted.output if follow and not wanted.check else ""
+        draw = partial(show, wanted=wanted)
+        if live.follow(settings, request_id, output=looks_on, wait_s=wait, draw=draw):
+            return 0
     with opened(settings) as store:
         found = documents(store, request_id, settings)
         return show(found, wanted, store)

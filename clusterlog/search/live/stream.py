@@ -50,7 +50,7 @@ class Stream:
     """
 
     def __init__(self, where: Node, *, order: Order = "time", since: int | None = None) -> None:
-        self._where = where
+        self.where = where
         self._window = WINDOW_NS if order == "time" else 0
         self._since = since
         self._held: list[tuple[int, Told]] = []
@@ -64,7 +64,7 @@ class Stream:
             except ValueError:
                 continue
             time, _ = document.placed(event, now_ns)
-            if (self._since is None or time >= self._since) and matches(self._where, event):
+            if (self._since is None or time >= self._since) and matches(self.where, event):
                 self._hold(Told((time, document.id_of(event) or ""), event, body), now_ns)
 
     def _hold(self, told: Told, now_ns: int) -> None:

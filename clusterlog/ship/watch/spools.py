@@ -15,7 +15,6 @@ from clusterlog.ship.acknowledged import Acknowledged, IntervalSet
 from clusterlog.ship.watch.segment import FollowedSegment
 from clusterlog.spool.reader import Instance, instances
 from clusterlog.spool.segment import PRIORITY, Record, SegmentName
-from clusterlog.store.base import Delivery
 
 LIST_S = 1.0
 """How often the directory is listed although nothing tells of a change: a writer that was killed leaves no trace."""
@@ -26,6 +25,16 @@ STALL_S = 0.5
 
 _SETTLED_NS = 20_000_000
 """Directories tell their changes in steps of the kernel's clock, 10 ms at most: a fresh one is listed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One event as it lies in a spool; ``priority`` is the lane (WARNING and above), ``body`` its final JSON."""
+
+    instance: str
+    sequence: int
+    priority: bool
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class Watch:
         """How many segments are open: a look costs some microseconds for each."""
         return sum(len(lane) for followed in self._followed.values() for lane in followed.lanes.values())
 
-    def look(self) -> list[Delivery]:
+    def look(self) -> list[Seen]:
         """What was written since, lane by lane in order, WARNING and above first; never waits.
 
         Raises NotAllowed where the spools may not be read.
@@ -214,12 +223,13 @@ class Watch:
         followed.opened[name.lane] = name.number
         followed.lanes.setdefault(name.lane, deque()).append(segment)
 
-    def _read(self, instance: str, followed: _Followed, lane: str) -> list[Delivery]:
+    def _read(self, instance: str, followed: _Followed, lane: str) -> list[Seen]:
         segments = followed.lanes[lane]
-        found: list[Delivery] = []
+        found: list[Seen] = []
         while segments:
             records, more = segments[0].read()
-            found += [_delivery(instance, record) for record in followed.take(records)]
+            new = followed.take(records)
+            found += [Seen(instance, each.sequence, bool(each.flags & PRIORITY), each.payload) for each in new]
             if more or not segments[0].final:
                 self.behind |= more
                 break
@@ -249,8 +259,3 @@ def _finish(followed: _Followed, snapshot: Instance | None) -> None:
             is_last = followed.opened[lane] == segment.name.number
             if snapshot is None or not snapshot.alive or not is_last:
                 segment.final = True
-
-
-def _delivery(instance: str, record: Record) -> Delivery:
-    document = f"{instance}-{record.sequence:011x}"
-    return Delivery(document, instance, record.sequence, record.payload, bool(record.flags & PRIORITY))

@@ -1,0 +1,140 @@
+"""``clusterlog tail``: the newest events that match, and then every one as it is logged."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import click
+
+from clusterlog.cli import paint
+from clusterlog.cli.find.follow import Feed, Reader, await_home, of_request, show
+from clusterlog.cli.line import Columns
+from clusterlog.cli.options import on_screen, with_format, with_settings
+from clusterlog.search.live.pace import Pace
+from clusterlog.search.live.stream import Order, Stream, Told, without_pulse
+from clusterlog.settings import Settings
+from clusterlog.store.document import parse
+from clusterlog.store.query import And, Match, Node, Or, Query
+
+NEWEST = 10
+FOR_EYES = 500
+"""Events a second a terminal is given; more nobody reads."""
+
+
+@click.command()
+@click.argument("query", nargs=-1)
+@click.option("--request", metavar="ID", help="Only events of this request, in any form `trace` takes.")
+@click.option("--user", metavar="NAME", help="Only events of this user, who is stored as a hash alone.")
+@click.option("--session", metavar="ID", help="Only events of this session: the value of its cookie.")
+@click.option("--since", metavar="TIME", is_flag=False, flag_value="", help="Begin with all from then on, as `search`.")
+@click.option("--lines", "-n", metavar="N", type=click.IntRange(0), help="Begin with the newest N; without --since 10.")
+@click.option(
+    "--order",
+    type=click.Choice(["time", "arrival"]),
+    default="time",
+    show_default=True,
+    help="By time holds each event back for 30 ms, in case an earlier one comes.",
+)
+@click.option(
+    "--limit-rate",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Show at most N events a second, and say how many there were; 0 is all. On a terminal 500, else all.",
+)
+@with_settings("home")
+@on_screen
+@with_format("human", "plain", "ndjson")
+@click.option("--json", "as_json", is_flag=True, help="The same as --ndjson.")
+def tail(
+    settings: Settings,
+    query: tuple[str, ...],
+    request: str | None,
+    user: str | None,
+    session: str | None,
+    since: str | None,
+    lines: int | None,
+    order: Order,
+    limit_rate: int | None,
+    output: str,
+    as_json: bool,
+) -> None:
+    """Show the newest events that match QUERY, then every one as it is logged, until Ctrl-C.
+
+    QUERY is written as for `search`. What processes say of themselves while all is well (open, heartbeat, close) is
+    shown only if QUERY asks for it: dataset: clusterlog.state. A home that is not there yet is waited for.
+    """
+    from clusterlog.search.instant import parse_time
+    from clusterlog.search.language.parsing import parse as parse_query
+
+    now = time.time_ns()
+    since_ns = parse_time(since, now) if since else None
+    where = without_pulse(parse_query(" ".join(query), metrics=frozenset(settings.metrics), now_ns=now))
+    asked = [where, *([of_request(request)] if request is not None else [])]
+    reader = Reader()
+    await_home(settings, reader)
+    asked += _people(settings, user, session)
+    stream = Stream(And(tuple(asked)), order=order, since=since_ns)
+    rate = FOR_EYES if limit_rate is None and output == "human" else limit_rate or None
+    columns = None if as_json or output == "ndjson" else Columns(whole_ids=output == "plain")
+    with Feed(settings) as feed:
+        show(_history(feed, stream, since_ns, NEWEST if lines is None and since is None else lines), columns)
+        _follow(feed, stream, Pace(rate), columns, reader)
+
+
+def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
+    """What asks for a user and a session, under every key that the home knows."""
+    from clusterlog.encode.identity import hashes, hashes_of_session
+
+    asked: list[Node] = []
+    if user is not None:
+        asked.append(Or(tuple(Match("user.hash", each) for each in hashes(settings, user))))
+    if session is not None:
+        field = "clusterlog.session.hash"
+        asked.append(Or(tuple(Match(field, each) for each in hashes_of_session(settings, session))))
+    return asked
+
+
+def _history(feed: Feed, stream: Stream, since: int | None, newest: int | None) -> Iterator[Told]:
+    """What was logged until now: from the store, and what is not there yet from the spools, in the order of time."""
+    waiting: list[Told] = []
+    is_behind = True
+    while is_behind:
+        stream.offer(feed.arrivals(), time.time_ns())
+        waiting = sorted((*waiting, *stream.all()), key=_key)[-newest if newest else 0 :]
+        is_behind = feed.watch.behind
+    if newest is None:
+        return _once(
+            heapq.merge(_stored(feed, Query(stream.where, since, order="oldest", limit=None)), waiting, key=_key)
+        )
+    stored = list(_stored(feed, Query(stream.where, since, limit=newest))) if newest else []
+    return iter(deque(_once(heapq.merge(reversed(stored), waiting, key=_key)), newest))
+
+
+def _stored(feed: Feed, query: Query) -> Iterator[Told]:
+    return (Told(found.key, parse(found.body), found.body) for found in feed.find(query))
+
+
+def _once(told: Iterator[Told]) -> Iterator[Told]:
+    """Equal ones stand side by side: what waited in a spool may have been stored meanwhile."""
+    last = None
+    for each in told:
+        if each.key != last:
+            yield each
+        last = each.key
+
+
+def _key(told: Told) -> tuple[int, str]:
+    return told.key
+
+
+def _follow(feed: Feed, stream: Stream, pace: Pace, columns: Columns | None, reader: Reader) -> None:
+    while True:
+        stream.offer(feed.arrivals(), time.time_ns())
+        now = time.time_ns()
+        show(pace.let(stream.due(now), now), columns)
+        if (skipped := pace.skipped(now)) is not None:
+            paint.say(f"showing {skipped.shown:,} of {skipped.matched:,}/s; --limit-rate 0 shows all")
+        feed.pause(reader)
