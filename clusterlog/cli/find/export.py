@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -94,16 +93,23 @@ def _print(lines: Iterable[bytes], form: Format) -> None:
 
 
 def _write(lines: Iterable[bytes], file: Path) -> None:
-    """As a whole or not at all: beside it first, then in its place."""
+    """A file as a whole or not at all: beside it first, then in its place. A device or a pipe is written to."""
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as beside:
-            try:
-                beside.writelines(line + b"\n" for line in lines)
-                beside.flush()
-                os.replace(beside.name, file)
-            except BaseException:
-                os.unlink(beside.name)
-                raise
+        target = Path(os.path.realpath(file))
+        if target.exists() and not target.is_file():
+            with target.open("wb") as device:
+                device.writelines(line + b"\n" for line in lines)
+            return
+        beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        try:
+            with beside.open("xb") as new:
+                new.writelines(line + b"\n" for line in lines)
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except BrokenPipeError:
+        raise
     except PermissionError:
         raise NotAllowed(f"cannot write {file}: permission denied") from None
     except OSError as error:
