@@ -1,28 +1,64 @@
-"""How long a command takes to answer."""
+"""How long a command takes to answer, from the start of its process to its end."""
 
 from __future__ import annotations
 
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.requests import ID, large_request
+from clusterlog.store.embedded import EmbeddedStore
 
 RUNS = 15
-
-
-def _time(command: list[str]) -> float:
-    before = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return (time.perf_counter() - before) * 1000
+EVENTS = 10_000
+"""Of the request that is drawn."""
 
 
 def table() -> None:
-    """``clusterlog --help`` beside a bare interpreter."""
-    help_command, bare_command = [sys.executable, "-m", "clusterlog", "--help"], [sys.executable, "-c", "pass"]
-    helped, bare = [], []
-    for _ in range(RUNS):
-        helped.append(_time(help_command))
-        bare.append(_time(bare_command))
-    print("\ncommands, wall milliseconds (median)")
-    print(f"{'clusterlog --help':40}{statistics.median(helped):12.0f}            goal 150")
-    print(f"{'python -c pass':40}{statistics.median(bare):12.0f}")
+    """``clusterlog --help`` beside a bare interpreter, and a request of 10,000 events drawn."""
+    clusterlog = [sys.executable, "-m", "clusterlog"]
+    print("\ncommands, milliseconds (median)                 wall         CPU")
+    _row("clusterlog --help", [*clusterlog, "--help"], goal=150)
+    _row("python -c pass", [sys.executable, "-c", "pass"])
+    directory = Path(tempfile.mkdtemp(prefix="clusterlog-bench-"))
+    try:
+        _fill(directory / "store")
+        trace = [*clusterlog, "trace", ID, "--home", str(directory)]
+        shown = ("--format", "human", "--width", "120", "--color", "always")
+        _row(f"trace, {EVENTS:,} events, picture", [*trace, *shown], goal=1000)
+        _row(f"trace, {EVENTS:,} events, tree", [*trace, *shown, "--tree"], goal=1000)
+        _row(f"trace, {EVENTS:,} events, plain", [*trace, "--format", "plain"])
+        _row(f"trace, {EVENTS:,} events, JSON", [*trace, "--json"])
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _fill(path: Path) -> None:
+    store = EmbeddedStore.open(path, "write")
+    store.deliver(list(large_request(EVENTS)))
+    store.close()
+
+
+def _row(what: str, command: Sequence[str], goal: int | None = None) -> None:
+    times = [_time(command) for _ in range(RUNS)]
+    wall, cpu = (statistics.median(each) for each in zip(*times, strict=True))
+    print(f"{what:40}{wall:12.0f}{cpu:12.0f}" + (f"   goal {goal}" if goal else ""))
+
+
+def _time(command: Sequence[str]) -> tuple[float, float]:
+    """Wall and CPU milliseconds of one run."""
+    before, used = time.perf_counter(), _used()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return (time.perf_counter() - before) * 1000, (_used() - used) * 1000
+
+
+def _used() -> float:
+    """CPU seconds of all children so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

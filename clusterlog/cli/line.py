@@ -103,8 +103,6 @@ def _error(event: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     """As it is where that can be told apart from what follows, else as JSON."""
-    return (
-        value
-        if isinstance(value, str) and _BARE.fullmatch(value)
-        else json.dumps(value, ensure_ascii=False, default=str)
-    )
+    if isinstance(value, str) and _BARE.fullmatch(value):
+        return value
+    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False, default=str)

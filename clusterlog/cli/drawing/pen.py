@@ -107,11 +107,13 @@ class Pen:
 
 def row_of(*segments: Segment) -> Row:
     """A row of those segments that hold text."""
-    return tuple(segment for segment in segments if segment.text)
+    return tuple([segment for segment in segments if segment.text])
 
 
 def bounded(row: Row, width: int) -> Row:
     """The row without what stands beyond ``width`` columns, where even the least of everything is too much."""
+    if columns("".join([segment.text for segment in row])) <= width:
+        return row
     left, kept = width, []
     for segment in row:
         piece = next(pieces(segment.text, left), "") if left > 0 else ""

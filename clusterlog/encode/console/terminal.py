@@ -40,9 +40,14 @@ def _written(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+# Every character of these takes one column: Latin, Greek, Cyrillic, and what pictures are drawn with. It spares nearly
+# all texts the look at each character.
+_SINGLE = re.compile("[ -\xac\xae-\u02ff\u03a3-\u0482\u2010-\u2027\u2190-\u2319\u2460-\u25fc\u2716]*")
+
+
 def columns(shown: str) -> int:
     """How many columns an escaped text takes: wide characters two, combining and joining ones none."""
-    return len(shown) if shown.isascii() else sum(map(width_of, shown))
+    return len(shown) if shown.isascii() or _SINGLE.fullmatch(shown) else sum(map(width_of, shown))
 
 
 @lru_cache(maxsize=4096)

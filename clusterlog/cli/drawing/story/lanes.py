@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from clusterlog.cli.drawing.pen import Pen, Segment, joined
@@ -74,13 +75,8 @@ class Lanes:
         for number, begin in begins.items():
             self._open[column[number]][begin] += 1
             self._open[column[number]][ends[number]] -= 1
-        for each in self._open:
-            for row in range(1, len(each)):
-                each[row] += each[row - 1]
-
-    def _goes_on(self, column: int, row: int) -> bool:
-        """Whether a column is open between a row and the next."""
-        return row >= 0 and self._open[column][row] > 0
+        # For each row which columns are open between it and the next. What is before the first row stands at the end.
+        self._goes_on = [tuple(state) for state in zip(*[_is_open(each) for each in self._open], strict=True)]
 
     def width(self, pitch: int) -> int:
         """How many columns of the terminal the lanes take at a pitch; none if lanes are told by letter."""
@@ -98,7 +94,7 @@ class Lanes:
         column = None if lane is None else self.of_lane[lane]
         if not pitch:
             return [Segment(" ") if column is None else Segment(letter(column), "dim")]
-        is_open = tuple(self._goes_on(each, row) for each in range(len(self.labels)))
+        is_open = self._goes_on[row]
         key = "beside", is_open, pitch, mark, column, own
         if key not in self._drawn:
             cells = [Segment(" ")] * self.width(pitch)
@@ -115,10 +111,9 @@ class Lanes:
         column = self.of_lane[entry.lane]
         if not pitch:
             return [Segment(letter(column), f"lane{column}")]
-        above = tuple(self._goes_on(each, row - 1) for each in range(len(self.labels)))
-        below = tuple(self._goes_on(each, row) for each in range(len(self.labels)))
+        above, below = self._goes_on[row - 1], self._goes_on[row]
         back = self._returns.get(row)
-        arrows = list(self._arrivals.get(row, ()))
+        arrows = self._arrivals.get(row, [])
         if back is not None:  # of two arrows from one side the return is drawn
             arrows = [(begin, end) for begin, end in arrows if (begin < end) != (back < column)] + [(back, column)]
         mark = self._pen.ink.error if entry.event.is_error else self._pen.ink.event
@@ -156,6 +151,11 @@ class Lanes:
             crossed = cells[place].text == ink.open and place % pitch == 0
             cells[place] = Segment(ink.cross if crossed else ink.line, role)
         cells[end * pitch - step] = Segment(ink.right if step > 0 else ink.left, role)
+
+
+def _is_open(begun: Sequence[int]) -> list[bool]:
+    """Whether more has begun than ended, after each row."""
+    return [count > 0 for count in accumulate(begun)]
 
 
 def letter(column: int) -> str:

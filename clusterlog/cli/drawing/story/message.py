@@ -23,7 +23,7 @@ class Message(NamedTuple):
     @property
     def whole(self) -> str:
         """All of it."""
-        return " ".join(filter(None, self))
+        return " ".join([each for each in self if each])
 
 
 def where(event: Event) -> str:
@@ -49,7 +49,8 @@ def message(event: Event, ink: Ink) -> Message:
 
 def raised(event: Event) -> str:
     """Type and message of an event's exception; empty if it has none."""
-    return ": ".join(filter(None, (text(event.document, "error.type"), text(event.document, "error.message"))))
+    kind, said = text(event.document, "error.type"), text(event.document, "error.message")
+    return f"{kind}: {said}" if kind and said else kind or said
 
 
 def mark_of(event: Event) -> str:
@@ -60,10 +61,15 @@ def mark_of(event: Event) -> str:
 
 def error(event: Event) -> str:
     """Type, message and mark of an exception, as far as the event's message does not say them."""
-    said = text(event.document, "message") if event.kind == "line" else ""
-    kind, reason = text(event.document, "error.type"), text(event.document, "error.message")
-    known = bool(kind or reason) and kind in said and reason in said
-    return "  ".join(filter(None, ("" if known else raised(event), mark_of(event))))
+    own = event.document.get("clusterlog")
+    if not event.document.get("error") and not (isinstance(own, dict) and own.get("error")):
+        return ""  # as nearly every event
+    what, mark = raised(event), mark_of(event)
+    if what and event.kind == "line":
+        said = text(event.document, "message")
+        if text(event.document, "error.type") in said and text(event.document, "error.message") in said:
+            return mark
+    return f"{what}  {mark}" if what and mark else what or mark
 
 
 def offset(journey: Journey, event: Event, *, begin: bool = False) -> str:

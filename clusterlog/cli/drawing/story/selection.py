@@ -78,7 +78,8 @@ def selected(
     ``neighbours`` are events of the same processes that do not belong to it; they stand where their process told them,
     as its sequence says, and between other processes' events by their time.
     """
-    numbers = [number for number, entry in enumerate(journey.entries) if view.shows(entry.event)]
+    everything = not view.hides
+    numbers = [number for number, entry in enumerate(journey.entries) if everything or view.shows(entry.event)]
     shown = [journey.entries[number] for number in numbers]
     doubts = [False, *(not _known(journey, *pair) for pair in pairwise(numbers)), False]
     before: list[list[Line]] = [[] for _ in range(len(shown) + 1)]
@@ -112,7 +113,7 @@ def _bracket(from_before: bool, to_next: bool) -> Bracket:
 def _known(journey: Journey, earlier: int, later: int) -> bool:
     """Whether one entry is known to come after another, perhaps with hidden ones between them."""
     one, other = journey.entries[earlier], journey.entries[later]
-    if all(journey.entries[number].certain for number in range(earlier + 1, later + 1)):
+    if other.certain and (later == earlier + 1 or all(entry.certain for entry in journey.entries[earlier + 1 : later])):
         return True
     in_one_process = one.event.instance == other.event.instance and bool(one.event.instance)
     if in_one_process and one.event.sequence is not None and other.event.sequence is not None:

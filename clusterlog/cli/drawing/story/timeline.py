@@ -8,7 +8,7 @@ from clusterlog.cli.drawing.pen import Pen, Row, Segment, row_of
 from clusterlog.cli.drawing.story.lanes import Lanes
 from clusterlog.cli.drawing.story.message import DELTA, Message, delta, error, message, offset, where
 from clusterlog.cli.drawing.story.selection import Bracket, Line, Selection, View
-from clusterlog.cli.line import columns, fields, letter
+from clusterlog.cli.line import LETTERS, columns, fields, letter
 from clusterlog.search.instant import spoken
 from clusterlog.search.receipt import Loss
 from clusterlog.search.story.event import Event, name
@@ -36,7 +36,8 @@ class Timeline:
         self._pen = pen
         events = [line.what.event for line in selection.lines if isinstance(line.what, Entry)]
         events += [line.what for line in selection.lines if isinstance(line.what, Event)]
-        self._time = max((len(offset(journey, event)) for event in events), default=4) + 1  # and a bracket before it
+        self._offsets = {event.id: offset(journey, event) for event in events}
+        self._time = max(map(len, self._offsets.values()), default=4) + 1  # and a bracket before it
         wheres = {where(event)[:100] for event in events}
         self._delta = 0 if width is not None and width < NARROWEST else DELTA + 2
         most = _WHERE if width is None or width >= NARROW else max(8, width // _SHARE)
@@ -45,6 +46,7 @@ class Timeline:
         left = None if width is None else width - self._before() - self._where - 2
         if left is not None and left < _LEAST:
             self._where = max(5, self._where + left - _LEAST)
+        self._names: dict[str, str] = {}
         self._room = None if width is None else max(_LEAST, width - self._before() - self._where - 2)
 
     def _before(self) -> int:
@@ -98,7 +100,7 @@ class Timeline:
 
     def _neighbour(self, line: Line, event: Event, row: int) -> Row:
         beside = self._lanes.beside(row, self._pitch, self._pen.ink.open, line.lane, self._pen.ink.neighbour)
-        time = offset(self._journey, event).rjust(self._time - 1)
+        time = self._offsets[event.id].rjust(self._time - 1)
         cells = Segment(f"{self._bracketed(line.bracket)}{time}{' ' * (2 + self._delta)}", "dim")
         told = "".join(segment.text for segment in self._told(message(event, self._pen.ink), error(event), event, ""))
         words = f"  {letter(event.document)} {self._named(event)}  {told}"
@@ -117,13 +119,16 @@ class Timeline:
         return {"": " ", "begin": ink.begin, "within": ink.within, "end": ink.last}[bracket]
 
     def _named(self, event: Event) -> str:
-        named = self._pen.fit_end(where(event), self._where)
-        return named + " " * (self._where - columns(named))
+        name = where(event)
+        if name not in self._names:
+            shown = self._pen.fit_end(name, self._where)
+            self._names[name] = shown + " " * (self._where - columns(shown))
+        return self._names[name]
 
     def _event(self, line: Line, entry: Entry, before: Line | None) -> Iterator[Row]:
         event, pen = entry.event, self._pen
-        level = letter(event.document)
-        time = offset(self._journey, event).rjust(self._time - 1)
+        level = LETTERS.get(event.level, "-")
+        time = self._offsets[event.id].rjust(self._time - 1)
         failed, told = error(event), message(event, pen.ink)
         beside = bool(failed) and self._fits(f"{told.whole}  {failed}")
         above = before.what if before is not None and isinstance(before.what, Entry) else None
