@@ -171,6 +171,7 @@ class _Lane:
         visits = [visit for visit in journey.visits if visit.instance == self._instance]
         ended = any(visit.access is not None for visit in visits)
         self._is_over = ended and all(visit.access is not None for visit in visits if visit.span)
+        self._of_file = any(part(event.document, "log.file.path") is not None for event in events)
         self._seen_ns = max((event.time_ns for event in events if event.time_ns is not None), default=None)
         begin = _begin(journey, events)
         before = [
@@ -182,7 +183,8 @@ class _Lane:
 
     def receipt(self) -> Receipt:
         if not self._instance:
-            return self._say("unknown", "has no sequence numbers: nothing can be proven")
+            why = "is of a file of several processes" if self._of_file else "has no sequence numbers"
+            return self._say("unknown", f"{why}: nothing can be proven")
         losses = self._losses()
         if losses:
             said = "; ".join(loss.text for loss in losses[:3])
@@ -209,6 +211,8 @@ class _Lane:
             if last < self._low or (self._is_over and first > self._last):
                 continue
             during = self._first < first and last < self._last
+            if self._of_file and not during:  # a file is a process's whole life, and any of its lines may be damaged
+                continue
             kept = state.action == "dead-letter"
             found.append(Loss(first, last, last - first + 1, state.reason, state.id, during, kept))
         return tuple(found)
@@ -237,6 +241,8 @@ class _Lane:
             how = "it ended" if end.action == "close" else "it was killed"
             torn = f" over a record of {end.torn} bytes" if end.torn else ""
             return self._say("complete", f" up to number {end.reached}, where {how}{torn}", end)
+        if self._of_file:
+            return self._say("complete", " as far as its file was ingested")
         heard = max(filter(None, (self._seen_ns, beat.time_ns if beat else None)), default=None)
         if heard is not None and self._now - heard > SILENT_NS:
             return self._say("silent", f"silent since {_clock(heard)}: neither an end nor a sign of life", beat)

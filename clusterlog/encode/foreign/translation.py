@@ -180,6 +180,8 @@ class Lines:
 
     def _exported(self, document: dict[str, Any], number: int) -> list[Event]:
         reads = self._requests.reads(document)
+        for read in reads:
+            read.fields["clusterlog.ingest.format"] = "otlp"  # what it is numbered by is the order of its export
         return [self._documents.event(read, number + n, *self._timed(read.fields)) for n, read in enumerate(reads)]
 
     def _careful(self, format: str, level: Flat, number: int) -> Event:

@@ -17,6 +17,7 @@ from clusterlog.search.instant import rfc3339
 from clusterlog.search.story.clocks import Clock, Clocks, measured, set_back, without_absurd_times
 from clusterlog.search.story.event import Document, Event, content, is_state, method_and_route, read, text
 from clusterlog.search.story.gaps import Gap, gaps
+from clusterlog.search.story.merged import taken_apart
 from clusterlog.search.story.order import Hop, Order, Visit, ordered
 
 __all__ = ["Clock", "Clocks", "Entry", "Gap", "Journey", "Lane", "Other", "Outcome", "journey"]
@@ -133,7 +134,7 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
     several copies of an ``event.id`` are one event. With ``raw_times`` no clock is corrected. Raises ``NotFound`` if
     nothing is left.
     """
-    events, absurd = without_absurd_times(_unique(documents))
+    events, absurd = without_absurd_times(taken_apart(_unique(documents)))
     if not events:
         raise NotFound("no event belongs to this request")
     order = ordered(events)
