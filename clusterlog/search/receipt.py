@@ -14,7 +14,7 @@ from typing import Literal
 
 from clusterlog.search.instant import rfc3339
 from clusterlog.search.state import StateEvent, Told
-from clusterlog.search.story.event import Document, Event
+from clusterlog.search.story.event import Document, Event, part
 from clusterlog.search.story.journey import Journey, Lane
 from clusterlog.search.story.verdict import Sentence
 from clusterlog.store.base import Sequences, Store
