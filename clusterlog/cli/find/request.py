@@ -12,16 +12,19 @@ from clusterlog.cli.line import escaped
 from clusterlog.errors import NotFound, SettingError
 from clusterlog.search import pasted
 from clusterlog.search.pasted import Pasted
+from clusterlog.search.story.caused import caused
 from clusterlog.search.story.event import Document, text, whole
 from clusterlog.search.story.journey import Journey, journey
 from clusterlog.settings import Settings
 from clusterlog.store.base import Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import And, Exists, Match, Node, Or, Query, Range, Wildcard
+from clusterlog.store.query import And, Exists, Match, Node, Not, Or, Query, Range, Wildcard
 
 _REQUEST, _TRACE = "http.request.id", "trace.id"
 _OFFERED = 10
 """Requests that are offered where several fit."""
+_OF_A_TRACE = 50_000
+"""Events of other requests in the same traces that are looked at; a trace of more is no request's any more."""
 _STRETCHES_AT_ONCE = 100
 _SPAN_OR_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -42,8 +45,21 @@ def documents(store: Store, given: str, settings: Settings) -> list[Document]:
     found = _named(store, asked) or _of_event(store, asked) or _all(store, _completed(store, asked))
     if not found:
         raise NotFound(_other_meaning(store, asked) or _absent(store, asked, settings))
+    found += _caused(store, found)
     _tell_of_several(found)
     return found
+
+
+def _caused(store: Store, found: list[Document]) -> list[Document]:
+    """What the request has caused in services that have handed on its trace, and not its id."""
+    traces = tuple(dict.fromkeys(filter(None, (text(each, _TRACE) for each in found))))
+    requests = tuple(dict.fromkeys(filter(None, (text(each, _REQUEST) for each in found))))
+    if not traces:
+        return []
+    same = Or(tuple(Match(_REQUEST, each) for each in requests))
+    where = And((Or(tuple(Match(_TRACE, each) for each in traces)), Not(same)))
+    others = store.find(Query(where, order="oldest", limit=_OF_A_TRACE))
+    return caused(found, (parse(each.body) for each in others))
 
 
 def _of_event(store: Store, asked: Pasted) -> list[Document]:
