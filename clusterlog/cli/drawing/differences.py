@@ -109,8 +109,8 @@ class _Drawing:
     def _delays(self) -> Iterator[Row]:
         lines = [
             (
-                Segment(milliseconds(each.a_ns), "bad" if each.more_ns > 0 else ""),
-                Segment(milliseconds(each.b_ns), "bad" if each.more_ns < 0 else ""),
+                Segment(milliseconds(each.a_ns) if each.a else "-", "bad" if each.more_ns > 0 else ""),
+                Segment(milliseconds(each.b_ns) if each.b else "-", "bad" if each.more_ns < 0 else ""),
                 Segment(f"{'+' if each.more_ns > 0 else ''}{milliseconds(each.more_ns)}"),
                 Segment(each.what),
             )

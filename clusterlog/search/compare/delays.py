@@ -17,17 +17,19 @@ from clusterlog.search.template import template
 SHARE = 20
 """A delay is told if it is more than this part of the longer request, and than ``LEAST_NS``."""
 LEAST_NS = 1_000_000
+_FAR = 1 << 80
 
 Kind = Literal["call", "way", "step", "pause", "own"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """One thing both requests did, and what it took in each (ns).
+    """One thing that both requests did, or one of them, and what it took in each (ns).
 
     ``call``: an outgoing call, as a whole; ``way``: a call without what its callee needed; ``step``: a step without
     the calls and steps inside of it; ``pause``: from the first to the second event of each side, without calls and
-    steps begun between them; ``own``: a whole stay, without its calls, steps and pauses.
+    steps begun between them; ``own``: a whole stay, without its calls, steps and pauses. Of calls and steps that only
+    one request has, those of one template are one, and the other side has no events.
     """
 
     kind: Kind
@@ -48,7 +50,8 @@ class Delay:
         """The delay as a sentence."""
         slower, fast, slow = ("A", self.b_ns, self.a_ns) if self.more_ns > 0 else ("B", self.a_ns, self.b_ns)
         other = "B" if slower == "A" else "A"
-        return f"{self.what}: {milliseconds(slow)} in {slower}, {milliseconds(fast)} in {other}"
+        there = f"{milliseconds(fast)} in {other}" if self.a and self.b else f"not in {other}"
+        return f"{self.what}: {milliseconds(slow)} in {slower}, {there}"
 
 
 def delays(a: Journey, b: Journey, stretches: Iterable[Stretch]) -> tuple[Delay, ...]:
@@ -66,7 +69,7 @@ _Sides = tuple["_Stay", "_Stay"]
 
 
 def _of_stretch(stretch: Stretch, callees: tuple[Mapping[str, int], Mapping[str, int]], least: int) -> list[Delay]:
-    """Calls and steps first; pauses unless a step tells them; the stay itself where nothing else does."""
+    """Calls and steps first; pauses unless those tell them; the stay itself where nothing else does."""
     if stretch.a is None or stretch.b is None:
         return []
     service = visit_service(stretch.a)
@@ -75,10 +78,12 @@ def _of_stretch(stretch: Stretch, callees: tuple[Mapping[str, int], Mapping[str,
     for pair in (*stretch.pairs, *stretch.moved):
         if pair[0].kind in ("call", "span") and not pair[0].serves:
             told += _of_span(pair, service, sides, callees)
+    told += _lone(stretch.only_a, service, sides[0], in_a=True)
+    told += _lone(stretch.only_b, service, sides[1], in_a=False)
     told = [delay for delay in told if abs(delay.more_ns) > least]
-    steps = [delay for delay in told if delay.kind == "step"]
+    tellers = [delay for delay in told if delay.kind == "step" or not (delay.a and delay.b)]
     pauses = [pause for pause in _pauses(stretch.pairs, service, sides) if abs(pause.more_ns) > least]
-    pauses = [pause for pause in pauses if not any(_within(pause, step) for step in steps)]
+    pauses = [pause for pause in pauses if not any(_within(pause, teller) for teller in tellers)]
     whole = [delay for delay in _whole(stretch.pairs, service, sides, pauses) if abs(delay.more_ns) > least]
     return [*told, *pauses, *whole]
 
@@ -103,6 +108,25 @@ def _of_span(
             yield Delay("step", service, f"{name(a)} on {service}", own[0], own[1], (a,), (b,))
 
 
+def _lone(events: Iterable[Event], service: str, stay: _Stay, *, in_a: bool) -> Iterator[Delay]:
+    """Calls and steps that the other request does not have."""
+    groups: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        if event.kind in ("call", "span") and not event.serves and event.duration_ns is not None:
+            groups.setdefault((event.kind, template(event)), []).append(event)
+    for (kind, _), alike in groups.items():
+        if kind == "call":
+            intervals = ((e.started_ns, e.time_ns) for e in alike if e.started_ns is not None and e.time_ns is not None)
+            took = _covered(intervals, 0, _FAR)
+        else:
+            took = sum(stay.own_ns(event) or 0 for event in alike)
+        times = f", {len(alike)} times" if len(alike) > 1 else ""
+        what = f"{name(alike[0])} {'from' if kind == 'call' else 'on'} {service}{times}"
+        told: Kind = "call" if kind == "call" else "step"
+        side = tuple(alike)
+        yield Delay(told, service, what, took, 0, side, ()) if in_a else Delay(told, service, what, 0, took, (), side)
+
+
 def _pauses(pairs: Sequence[EventPair], service: str, sides: _Sides) -> Iterator[Delay]:
     """Between each two neighbours of those that both have, in one order."""
     for before, after in pairwise(pairs):
@@ -122,14 +146,13 @@ def _whole(pairs: Sequence[EventPair], service: str, sides: _Sides, pauses: Sequ
             yield Delay("own", service, f"{name(a)} on {service}, by itself", a_ns, b_ns, (a,), (b,))
 
 
-def _within(pause: Delay, step: Delay) -> bool:
-    """Whether a step tells of a pause: in the slower request most of the pause lies within the step."""
-    (before, after), (ended, *_) = (pause.a, step.a) if pause.more_ns > 0 else (pause.b, step.b)
-    times = before.time_ns, after.time_ns, ended.started_ns, ended.time_ns
-    if None in times:
+def _within(pause: Delay, told: Delay) -> bool:
+    """Whether a delay tells of a pause: in the slower request most of the pause lies within its events."""
+    (before, after), inside = (pause.a, told.a) if pause.more_ns > 0 else (pause.b, told.b)
+    if before.time_ns is None or after.time_ns is None:
         return False
-    began, over, first, last = (time or 0 for time in times)
-    return (min(over, last) - max(began, first)) * 2 > over - began
+    intervals = ((e.started_ns, e.time_ns) for e in inside if e.started_ns is not None and e.time_ns is not None)
+    return _covered(intervals, before.time_ns, after.time_ns) * 2 > after.time_ns - before.time_ns
 
 
 class _Stay:

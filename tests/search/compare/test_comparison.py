@@ -223,6 +223,28 @@ def test_calls_side_by_side_take_their_time_off_once(pair: Any) -> None:
     ]
 
 
+def test_a_step_that_only_one_request_has_tells_of_the_pause_it_made(pair: Any) -> None:
+    def tell(shop: Any, more: float) -> None:
+        shop.log(5, "asked", span="s1")
+        if more:
+            shop.step(404, 400, "ask the far one", span="p1", parent="s1")
+        shop.log(15 + more, "counted", span="s1")
+        shop.log(59 + more, "end", span="s1")
+
+    assert slow(pair, tell) == ["ask the far one on shop: 400 ms in A, not in B"]
+    assert texts(compared(*reversed(pair)).delays) == ["ask the far one on shop: 400 ms in B, not in A"]
+
+
+def test_calls_that_only_one_request_has_are_one_delay_by_template(pair: Any) -> None:
+    def tell(shop: Any, more: float) -> None:
+        for n in range(4 if more else 0):
+            shop.call(100 * n + 104, 100, f"GET http://far.example/{n}", 503, span=f"c{n}", parent="s1")
+        shop.log(30 + more, "counted", span="s1")
+        shop.log(59 + more, "end", span="s1")
+
+    assert slow(pair, tell) == ["GET http://far.example/0 from shop, 4 times: 400 ms in A, not in B"]
+
+
 def test_what_no_event_tells_of_is_the_time_of_the_stay_itself(pair: Any) -> None:
     assert slow(pair, lambda shop, more: None) == ['"begin" to "GET /" on shop: 459 ms in A, 59 ms in B']
 
