@@ -84,6 +84,8 @@ _WORDS = frozenset(
         "clusterlog.parent.span_id",
         "clusterlog.route",
         "clusterlog.session.hash",
+        "clusterlog.span.kind",
+        "clusterlog.span.scope",
         "clusterlog.state.instance",
         "clusterlog.state.reason",
         "clusterlog.template",
