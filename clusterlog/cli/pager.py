@@ -44,6 +44,8 @@ class Paged:
         self._pager: subprocess.Popen[str] | None = None
         self.left = False
         """Whether the reader has ended the pager, so that nobody wants the rest."""
+        self.talk: list[str] = []
+        """What is to be said when the screen is free again."""
 
     def write(self, line: str) -> None:
         """One line without its end. Raises BrokenPipeError when the reader has seen enough, see ``left``."""

@@ -137,6 +137,8 @@ def paged() -> Iterator[None]:
     finally:
         _page = None
         page.end()
+        for each in page.talk:
+            say(each)
 
 
 def width() -> int | None:
@@ -157,8 +159,11 @@ def unicode() -> bool:
 
 
 def say(text: str) -> None:
-    """Talk: one line to standard error."""
-    click.echo(text, err=True)
+    """Talk: one line to standard error; while a pager has the screen, when it is gone."""
+    if _page is not None:
+        _page.talk.append(text)
+    else:
+        click.echo(text, err=True)
 
 
 def show(text: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterlog.cli.line import Columns, caret, columns, escaped, escaped_json, padded, short
+from clusterlog.cli.line import Columns, caret, columns, escaped, escaped_json, padded, short, width_of
+from clusterlog.encode.console import terminal
 
 ANYTHING = st.text(
     st.characters(codec=None) | st.sampled_from("\x00\n\r\t\x1b\x9b\x85\u061c\u200e\u202e\u2028\u2066\ufeff")
@@ -130,3 +131,15 @@ def test_a_stranger_s_document_is_a_line_as_well(document):
 def test_a_field_cannot_pretend_to_be_another_one():
     line = Columns(whole_ids=True).line(event(labels={"note": "x  user=root", "empty": ""}))
     assert line.endswith('note="x  user=root"  empty=""')
+
+
+@given(st.text(max_size=50) | st.text("├──▶●✖│┊…Δ±aäжλ漢é\u0301😀 ", max_size=50))
+def test_columns_are_the_sum_of_what_each_character_takes(text):
+    shown = escaped(text)
+    assert columns(shown) == sum(map(width_of, shown))
+
+
+def test_no_character_that_is_taken_for_a_single_one_is_wide_or_nothing():
+    singles = [chr(code) for code in range(0x20, 0x3000) if terminal._SINGLE.fullmatch(chr(code))]
+    assert len(singles) > 1000
+    assert {width_of(each) for each in singles} == {1}

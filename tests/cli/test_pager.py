@@ -140,3 +140,19 @@ def test_less_is_the_pager_of_those_who_named_none(monkeypatch):
     assert pager.command_of({}) == "less"
     monkeypatch.setattr(pager.shutil, "which", lambda name, path=None: None)
     assert pager.command_of({}) == ""
+
+
+def test_what_is_said_beside_it_waits_until_the_pager_is_gone(on_pty, long):
+    terminal = on_pty("search", "--home", long, "--limit", "100")
+    terminal.see("line 110")
+    assert b"--limit 0 shows all" not in terminal.raw
+    terminal.press("q")
+    assert terminal.ended() == 0
+    assert "the newest 100 of" in "\n".join(terminal.shown)
+
+
+def test_the_rest_of_an_endless_answer_is_not_looked_for_when_the_reader_leaves(on_pty, long):
+    terminal = on_pty("search", "--home", long, "--limit", "0")
+    terminal.see("line 010")
+    terminal.press("q")
+    assert terminal.ended() == 0

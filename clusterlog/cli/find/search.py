@@ -105,13 +105,14 @@ def _counted(matching: int) -> int:
 def _listed(store: Store, question: Query, output: str) -> int:
     columns = Columns(whole_ids=output != "human")
     shown = 0
-    for shown, each in enumerate(_oldest_first(store, question), 1):  # noqa: B007 - counted for afterwards
-        if output == "ndjson":
-            paint.emit(each.body)
-        else:
-            event = parse(each.body)
-            line = columns.line(event)
-            paint.show(paint.inked(line, letter(event)) if output == "human" else line)
+    with paint.paged():
+        for shown, each in enumerate(_oldest_first(store, question), 1):  # noqa: B007 - counted for afterwards
+            if output == "ndjson":
+                paint.emit(each.body)
+            else:
+                event = parse(each.body)
+                line = columns.line(event)
+                paint.show(paint.inked(line, letter(event)) if output == "human" else line)
     if shown and shown == question.limit and paint.terminal(sys.stderr):
         matching = store.count(question)
         if matching > shown:
@@ -153,7 +154,8 @@ def _requests(
 def _show(found: Sequence[Summary], *, whole: bool) -> None:
     from clusterlog.cli.drawing.requests import rows
 
-    paint.show_rows(rows(found, whole=whole, width=paint.width(), ascii_only=not paint.unicode()))
+    with paint.paged():
+        paint.show_rows(rows(found, whole=whole, width=paint.width(), ascii_only=not paint.unicode()))
 
 
 @contextmanager

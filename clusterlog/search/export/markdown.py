@@ -21,12 +21,7 @@ _LABELS = {"failure": "why", "time": "time", "data": "data"}
 
 def markdown(journey: Journey, sentences: Iterable[Sentence]) -> Iterator[str]:
     """The lines of the text; ``sentences`` are the verdict, and what else is to be said."""
-    yield f"### {_title(journey)}"
-    yield ""
-    yield from _facts(journey)
-    said = [f"- **{_LABELS.get(each.kind, each.kind)}** {code(each.text)}" for each in sentences]
-    if said:
-        yield from ("", *said)
+    yield from heading(journey, sentences)
     yield from ("", "| time | node | level | where | what |", "|---:|---|---|---|---|")
     for entry in journey.entries:
         yield _row(journey, entry.event)
@@ -34,6 +29,16 @@ def markdown(journey: Journey, sentences: Iterable[Sentence]) -> Iterator[str]:
         if not number:
             yield from ("", "#### Exceptions")
         yield from ("", *_exception(journey, events))
+
+
+def heading(journey: Journey, sentences: Iterable[Sentence]) -> Iterator[str]:
+    """The lines before the events: what it was, and what is to be said of it."""
+    yield f"### {_title(journey)}"
+    yield ""
+    yield from _facts(journey)
+    said = [f"- **{_LABELS.get(each.kind, each.kind)}** {code(each.text)}" for each in sentences]
+    if said:
+        yield from ("", *said)
 
 
 def _title(journey: Journey) -> str:

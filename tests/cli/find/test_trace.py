@@ -315,7 +315,7 @@ def test_one_document_a_line_holds_the_events_in_causal_order_as_they_are_stored
 
 def test_markdown_is_for_issues(run, failed):
     result = run("trace", ONE, "--format", "md")
-    assert result.lines[0] == "### POST /checkout → 502, FAILED"
+    assert result.lines[0] == "### `POST /checkout` → 502, FAILED in 1.84 s"
     assert "```text" in result.lines
 
 

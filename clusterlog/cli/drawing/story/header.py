@@ -12,7 +12,7 @@ from clusterlog.search.receipt import sentences as sentences_of
 from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.verdict import Sentence, verdict
 
-LABELS = {"failure": "why", "time": "time", "data": "data"}
+_LABELS = {"failure": "why", "time": "time", "data": "data"}
 _RAW = "--raw-times shows them as recorded"
 
 
@@ -24,14 +24,15 @@ def said_of(journey: Journey, receipts: Iterable[Receipt] = ()) -> tuple[Sentenc
 def header(
     journey: Journey, pen: Pen, width: int | None, receipts: tuple[Receipt, ...] = (), *, sentences: bool = True
 ) -> Iterator[Row]:
-    """The rows before the events; without ``sentences`` only what the request was."""
-    yield from wrapped([Segment("Request ")], _facts(journey, pen), width)
+    """The rows before the events; without ``sentences`` only how clocks were corrected."""
+    if sentences:
+        yield from wrapped([Segment("Request ")], _facts(journey, pen), width)
     lost = {receipt.text for receipt in receipts if receipt.losses}
     for sentence in said_of(journey, receipts) if sentences else ():
         role = "bad" if sentence.kind == "failure" or sentence.text in lost else "dim"
         mark = "! " if sentence.text in lost else ""
         words = [Segment(word) for word in pen.clean(mark + sentence.text).split(" ")]
-        yield from wrapped([Segment(LABELS[sentence.kind].ljust(INDENT), role)], words, width, " ")
+        yield from wrapped([Segment(_LABELS[sentence.kind].ljust(INDENT), role)], words, width, " ")
     if clocks := _clocks(journey, pen):
         yield from wrapped([Segment("clock".ljust(INDENT), "dim")], clocks, width)
 

@@ -6,20 +6,20 @@ import re
 from collections.abc import Iterable, Iterator
 
 from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, Segment, row_of
-from clusterlog.cli.drawing.story.header import LABELS, header, said_of
+from clusterlog.cli.drawing.story.header import header, said_of
 from clusterlog.cli.drawing.story.message import error, message, offset, where
 from clusterlog.cli.drawing.story.picture import rows
 from clusterlog.cli.drawing.story.selection import EVERYTHING, Line, View, selected
 from clusterlog.cli.drawing.story.timeline import legend
 from clusterlog.cli.drawing.table import table
 from clusterlog.cli.line import fields, letter
+from clusterlog.search.export.markdown import heading
 from clusterlog.search.instant import spoken
 from clusterlog.search.receipt import Loss, Receipt
 from clusterlog.search.story.event import Document, Event, name, text
 from clusterlog.search.story.journey import Entry, Journey
 
 _HEADINGS = ("", "after", "time", "node", "level", "where", "message")
-_MEANINGFUL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
 def plain(
@@ -71,18 +71,10 @@ def markdown(
     width: int | None = None,
     ascii_only: bool = False,
 ) -> Iterator[Row]:
-    """A title, what is to be said as a list, and the picture in a block; arguments as for ``rows``."""
+    """As ``export`` writes it for a ticket, but with the picture in a block; arguments as for ``rows``."""
     receipts = tuple(receipts)
-    pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
-    asked = f"{journey.method} {journey.route}".strip() or "Request"
-    answer = f" {pen.ink.leads_to} {journey.status}" if journey.status is not None else ""
-    outcome = journey.outcome if journey.outcome == "ok" else journey.outcome.upper()
-    yield row_of(Segment(f"### {_as_text(pen.clean(asked))}{answer}, {outcome}"))
+    yield from (row_of(Segment(line)) for line in heading(journey, said_of(journey, receipts)))
     yield ()
-    said = said_of(journey, receipts)
-    yield from (row_of(Segment(f"- **{LABELS[each.kind]}** {_as_text(pen.clean(each.text))}")) for each in said)
-    if said:
-        yield ()
     drawn = rows(
         journey,
         view=view,
@@ -98,8 +90,3 @@ def markdown(
     yield row_of(Segment(f"{fence}text"))
     yield from drawn
     yield row_of(Segment(fence))
-
-
-def _as_text(said: str) -> str:
-    """Nothing of it is markup."""
-    return _MEANINGFUL.sub(r"\\\1", said)
