@@ -17,6 +17,8 @@ from clusterlog.store.base import Sequences
 from clusterlog.store.ranges import Ranges, amount, common, merged, minus
 
 DEAD_LETTER = "dead_letter"
+UNREADABLE = "unreadable"
+"""Why what was stored is not there any more: no reason that explains it, but a place to look at."""
 
 Fate = Literal["explained", "pending", "unexplained", "duplicates"]
 Tail = Literal["closed", "killed", "alive", "heartbeat", "unknown"]
@@ -95,7 +97,7 @@ def account(
     """
     beat, end = told.heartbeat(), told.end()
     here = spooled or Spooled(())
-    known = [last for _, last in (*sequences.stored[-1:], *here.numbers[-1:])]
+    known = [ranges[-1][1] for ranges in (sequences.stored, sequences.unreadable, here.numbers) if ranges]
     last = max((*known, *(state.reached for state in told.states)), default=0)
     if here.alive and here.until is not None:
         last = min(last, here.until)
@@ -107,13 +109,19 @@ def account(
     if not spools_seen and end is None and beat is not None:
         waiting = _newest(missing, beat.backlog)
     reason = "" if spools_seen else "by its last heartbeat"
+    gone = minus(missing, waiting)
+    broken = common(gone, sequences.unreadable)
+    unexplained = (
+        *_stretches(sequences.instance, broken, UNREADABLE),
+        *_stretches(sequences.instance, minus(gone, broken)),
+    )
     return Account(
         instance=sequences.instance,
         last_seq=last,
         stored=amount(stored),
         explained=explained,
         pending=_stretches(sequences.instance, waiting, reason),
-        unexplained=_stretches(sequences.instance, minus(missing, waiting)),
+        unexplained=tuple(sorted(unexplained, key=lambda stretch: stretch.first_seq)),
         duplicates=_stretches(sequences.instance, common(everything, sequences.twice)),
         tail=_tail(here, beat, end),
         heard_ns=end.time_ns if end is not None else beat.time_ns if beat is not None else None,
@@ -123,17 +131,28 @@ def account(
 def _explained(
     instance: str, missing: Ranges, told: Told, letters: Iterable[tuple[int, str]]
 ) -> tuple[tuple[Stretch, ...], Ranges]:
-    """The numbers that a drop event or a dead letter explains, and those that are left."""
+    """The numbers that a drop event or a dead letter explains, and those that are left.
+
+    Where a lane is full there is a drop event between every two events of the other one: each is looked at once.
+    """
+    claims = [(state.first or 0, state.last or 0, _reason(state), state.id) for state in told.losses()]
+    claims += [(number, number, f"{DEAD_LETTER}: {reason}", "") for number, reason in letters]
+    claims.sort(key=lambda claim: claim[:2])  # stable: of two that say the same the state event counts
     found: list[Stretch] = []
-    for state in told.losses():
-        lost = common(missing, ((state.first or 0, state.last or 0),))
-        found += _stretches(instance, lost, _reason(state), state.id)
-        missing = minus(missing, lost)
-    for number, reason in letters:
-        lost = common(missing, ((number, number),))
-        found += _stretches(instance, lost, f"{DEAD_LETTER}: {reason}")
-        missing = minus(missing, lost)
-    return tuple(sorted(found, key=lambda stretch: stretch.first_seq)), missing
+    claimed = at = 0
+    for first, last, reason, event_id in claims:
+        first = max(first, claimed + 1)
+        if first > last:
+            continue
+        claimed = last
+        while at < len(missing) and missing[at][1] < first:
+            at += 1
+        near = at
+        while near < len(missing) and missing[near][0] <= last:
+            low, high = missing[near]
+            found.append(Stretch(instance, max(first, low), min(last, high), reason, event_id))
+            near += 1
+    return tuple(found), minus(missing, merged((claim[0], claim[1]) for claim in claims))
 
 
 def _reason(state: StateEvent) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
+from clusterlog.errors import Incomplete
 from clusterlog.search.accounts import Account, Spooled, account
 from clusterlog.search.state import StateEvent, Told
 from clusterlog.search.story.event import Document, part, text
@@ -53,11 +55,13 @@ class Audited:
     """The accounts of the instances that were selected, in their order, and whose they are.
 
     ``begun_meanwhile`` counts instances that are younger than the look into the spools and left for the next audit.
+    ``damage`` is what the store said it cannot read.
     """
 
     accounts: tuple[Account, ...]
     origins: Mapping[str, Origin]
     begun_meanwhile: int = 0
+    damage: str = ""
 
     @property
     def complete(self) -> bool:
@@ -68,43 +72,60 @@ class Audited:
 def audit(store: Store, spools: Spools, selection: Selection | None = None, progress: Progress = unseen) -> Audited:
     """Account for every instance that the store or a spool knows of; ``progress`` is that of the store's own audit.
 
-    The spools come first: what leaves them afterwards is found in the store. Raises ``StoreUnavailable``, and
-    ``Incomplete`` where state events cannot be read.
+    The spools come first: what leaves them afterwards is found in the store. Raises ``StoreUnavailable``.
     """
     selection = selection or Selection()
     stored = {each.instance: each for each in store.audit(progress)}
-    told, openings = _states(store, spools)
+    asked = _Questions(store)
+    told, openings = _states(asked, spools)
     accounts: list[Account] = []
     origins: dict[str, Origin] = {}
     meanwhile = 0
     for instance in sorted({*stored, *told, *spools.instances}):
         sequences = stored.get(instance, Sequences(instance, ()))
-        origin = _origin(store, instance, openings, spools)
-        if not _is_selected(store, selection, sequences, origin):
+        origin = openings.get(instance) or _origin(asked, instance, spools.instances.get(instance))
+        if not _is_selected(asked, selection, sequences, origin):
             continue
         states = told.setdefault(instance, Told())
         if states.end() is None:
-            states.states += _heartbeats(store, instance)
-        found = account(
-            sequences,
-            states,
-            spools.instances.get(instance),
-            spools.letters.get(instance, ()),
-            spools_seen=spools.seen,
-        )
-        if found.unexplained and instance not in spools.instances and _began_ns(instance) >= spools.taken_ns:
+            states.states += asked.heartbeats(instance)
+        spooled, letters = spools.instances.get(instance), spools.letters.get(instance, ())
+        found = account(sequences, states, spooled, letters, spools_seen=spools.seen)
+        if found.unexplained and spooled is None and _began_ns(instance) >= spools.taken_ns:
             meanwhile += 1
             continue
         accounts.append(found)
         origins[instance] = origin
-    return Audited(tuple(accounts), origins, meanwhile)
+    return Audited(tuple(accounts), origins, meanwhile, asked.damage)
 
 
-def _states(store: Store, spools: Spools) -> tuple[dict[str, Told], dict[str, Origin]]:
+class _Questions:
+    """Questions to a store that go on where it cannot read some of its events; ``damage`` says what it said then."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.damage = ""
+
+    def found(self, query: Query) -> Iterator[Document]:
+        """The documents that match and can be read."""
+        try:
+            for each in self._store.find(query):
+                yield parse(each.body)
+        except Incomplete as error:
+            self.damage = str(error)
+
+    def heartbeats(self, instance: str) -> Iterator[StateEvent]:
+        """The last ones of an instance."""
+        about = And((_STATE, _HEARTBEAT, Match("clusterlog.state.instance", instance)))
+        return map(StateEvent.read, self.found(Query(about, limit=_HEARTBEATS)))
+
+
+def _states(asked: _Questions, spools: Spools) -> tuple[dict[str, Told], dict[str, Origin]]:
     """Every state event but heartbeats, by instance, stored or still in a spool; and who said that it began."""
     told: dict[str, Told] = {}
     openings: dict[str, Origin] = {}
-    for document in _documents(store, spools):
+    stored = asked.found(Query(And((_STATE, Not(_HEARTBEAT))), order="oldest", limit=None))
+    for document in chain(stored, *(each.states for each in spools.instances.values())):
         state = StateEvent.read(document)
         told.setdefault(state.instance, Told()).states.append(state)
         if state.action == "open":
@@ -113,25 +134,10 @@ def _states(store: Store, spools: Spools) -> tuple[dict[str, Told], dict[str, Or
     return told, openings
 
 
-def _documents(store: Store, spools: Spools) -> Iterator[Document]:
-    yield from _found(store, Query(And((_STATE, Not(_HEARTBEAT))), order="oldest", limit=None))
-    for spooled in spools.instances.values():
-        yield from spooled.states
-
-
-def _heartbeats(store: Store, instance: str) -> Iterable[StateEvent]:
-    about = And((_STATE, _HEARTBEAT, Match("clusterlog.state.instance", instance)))
-    return map(StateEvent.read, _found(store, Query(about, limit=_HEARTBEATS)))
-
-
-def _origin(store: Store, instance: str, openings: Mapping[str, Origin], spools: Spools) -> Origin:
-    known = openings.get(instance)
-    if known is not None:
-        return known
-    spooled = spools.instances.get(instance)
+def _origin(asked: _Questions, instance: str, spooled: Spooled | None) -> Origin:
     if spooled is not None and spooled.first is not None:
         return _origin_of(spooled.first)
-    for document in _found(store, Query(Match("process.entity_id", instance), limit=1)):
+    for document in asked.found(Query(Match("process.entity_id", instance), limit=1)):
         return _origin_of(document)
     return Origin()
 
@@ -140,7 +146,7 @@ def _origin_of(document: Document) -> Origin:
     return Origin(text(document, "service.name"), text(part(document, "service"), "node.name"))
 
 
-def _is_selected(store: Store, selection: Selection, sequences: Sequences, origin: Origin) -> bool:
+def _is_selected(asked: _Questions, selection: Selection, sequences: Sequences, origin: Origin) -> bool:
     if selection.service is not None and origin.service != selection.service:
         return False
     if selection.node is not None and origin.node != selection.node:
@@ -149,11 +155,7 @@ def _is_selected(store: Store, selection: Selection, sequences: Sequences, origi
         return True
     own = Match("process.entity_id", sequences.instance)
     heard = Query(own, since=selection.since, until=selection.until, limit=1)
-    return not sequences.stored or any(True for _ in store.find(heard))
-
-
-def _found(store: Store, query: Query) -> Iterator[Document]:
-    return (parse(each.body) for each in store.find(query))
+    return not sequences.stored or any(True for _ in asked.found(heard))
 
 
 def _began_ns(instance: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from clusterlog.ship.retry import Backoff
 from clusterlog.ship.source import Source
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import instances
-from clusterlog.spool.segment import HEADER_SIZE, SegmentName
+from clusterlog.spool.segment import HEADER_SIZE, LANES, SegmentName
 from clusterlog.store.base import Delivery, Outcome, Sink
 
 READ_BYTES = 4 << 20
@@ -137,7 +137,7 @@ class Shipper:
             judged += self._deliver(batch)
             if self._waiting:
                 break
-        self._end_the_dead()
+        self._end_the_dead(self._sources.values())
         return judged
 
     def _reading(self) -> Iterator[list[Delivery]]:
@@ -254,10 +254,10 @@ class Shipper:
                 pulse.at_ns, pulse.last_seq = now, facts["last_seq"]
                 self._dirty = True
 
-    def _end_the_dead(self) -> None:
+    def _end_the_dead(self, sources: Iterable[Source]) -> None:
         """Tell the end of instances whose writers died without a close event, once everything of them is judged."""
         waiting = {delivery.instance for delivery in self._waiting}
-        for source in self._sources.values():
+        for source in sources:
             instance = source.snapshot.id
             if instance in waiting or instance in self.acknowledged.ended or not source.read_to_the_end():
                 continue
@@ -347,14 +347,27 @@ class Shipper:
         known = ((self._sources.get(name.instance), name, size) for name, size in segments.items())
         return all(source is None or source.is_past(name, size) for source, name, size in known)
 
-    def finish(self) -> bool:
-        """End the shipper's own instance and deliver its last words; save; close the sink. False if that failed."""
-        self._end_the_dead()
+    def _deliver_own_words(self) -> None:
+        """What the shipper said itself and no other event: nothing could be told of what becomes of it any more."""
         self._look()
-        self._tell_who_lives()
-        self._voice.end()
+        own = self._sources.get(self._voice.id)
+        if own is None:
+            return
+        for lane in LANES:
+            while not self._waiting and (read := own.read(lane, READ_BYTES)) is not None:
+                self._deliver(read)
+        self._end_the_dead([own])
+
+    def finish(self) -> bool:
+        """Deliver the rest and, when its own instance has ended, its last words; save; close the sink.
+
+        False if that failed.
+        """
         self._look()
         self._pass()
+        self._tell_who_lives()
+        self._voice.end()
+        self._deliver_own_words()
         saved = self.save()
         self._quarantine.close()
         self._sink.close()

@@ -73,11 +73,15 @@ def unseen(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Which sequence numbers of one instance are stored, and which of them in more than one copy, where that shows."""
+    """Which sequence numbers of one instance are stored, and which of them in more than one copy, where that shows.
+
+    ``unreadable`` are those that were stored and cannot be read any more, as far as an audit can tell.
+    """
 
     instance: str
     stored: Ranges
     twice: Ranges = ()
+    unreadable: Ranges = ()
 
 
 class Store(Protocol):

@@ -59,6 +59,16 @@ def test_a_number_below_a_stored_one_that_nobody_tells_of_is_unexplained() -> No
     assert not found.complete
 
 
+def test_what_was_stored_and_cannot_be_read_any_more_is_unexplained_and_said_to_be_so() -> None:
+    found = account(Sequences(ME, ((1, 2), (4, 4)), unreadable=((5, 6), (8, 8))), told())
+    assert [(each.first_seq, each.last_seq, each.reason) for each in found.unexplained] == [
+        (3, 3, ""),
+        (5, 6, "unreadable"),
+        (7, 7, ""),
+        (8, 8, "unreadable"),
+    ]
+
+
 def test_the_first_number_is_one() -> None:
     assert ranges(account(stored((3, 4)), told()).unexplained) == [(1, 2)]
 
@@ -199,6 +209,34 @@ def test_whatever_becomes_of_each_number_it_is_named_exactly(fates: list[str], e
     assert named(found.unexplained) == upto("vanished", "drop untold")
     everything = found.stored + sum(total([found], each) for each in ("explained", "pending", "unexplained"))  # type: ignore[arg-type]
     assert everything == found.last_seq
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.integers(0, 6)), max_size=8),
+    st.lists(st.integers(1, 30), max_size=5),
+    st.sets(st.integers(1, 30)),
+)
+def test_of_losses_that_are_told_twice_each_number_counts_once(drops: Any, letters: Any, there: set[int]) -> None:
+    states = [state("drop", first=first, last=first + more, reason=f"of {first}") for first, more in drops]
+    found = account(
+        stored(*((n, n) for n in there)),
+        told(*states, state("close", last=40)),
+        letters=[(n, "no object") for n in letters],
+    )
+    lost = {n for first, more in drops for n in range(first, first + more + 1)} | set(letters)
+    named = [n for each in found.explained for n in range(each.first_seq, each.last_seq + 1)]
+    assert sorted(named) == sorted(lost - there)
+    assert {n for each in found.unexplained for n in range(each.first_seq, each.last_seq + 1)} == (
+        set(range(1, 41)) - lost - there
+    )
+
+
+def test_twenty_thousand_losses_are_accounted_for_at_once() -> None:
+    """As where the bulk lane is full and the other goes on: a drop event between every two warnings."""
+    states = [state("drop", first=n, last=n + 5, reason="disk_limit") for n in range(1, 160_000, 8)]
+    there = stored(*((n + 6, n + 7) for n in range(1, 160_000, 8)))
+    found = account(there, told(*states))
+    assert len(found.explained) == 20_000 and found.complete
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:

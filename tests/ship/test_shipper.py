@@ -74,6 +74,33 @@ def test_the_end_of_a_killed_writer_is_told_once_with_its_last_number(home):
     assert list(home.spool.iterdir()) == []
 
 
+def test_an_end_and_a_refusal_that_are_met_last_of_all_are_told_too(home):
+    """Before the shipper's own instance ends: afterwards it could tell of nothing any more."""
+    killed_writer(home, range(5))
+    home.sink.refuse = lambda delivery: "too long" if b'"n":3' in delivery.body else None
+    shipper = home.shipper()
+    assert shipper.finish()
+    assert [each["last_seq"] for each in home.sink.states("crash-close")] == [6]
+    assert [each["first_seq"] for each in home.sink.states("dead-letter")] == [5]
+    assert list(home.spool.iterdir()) == []
+
+
+def test_who_dies_while_the_shipper_says_good_bye_is_left_to_the_next_one(home):
+    shipper = home.shipper()
+    end = home.voice.end
+
+    def die_meanwhile():
+        end()
+        killed_writer(home, range(5))
+
+    home.voice.end = die_meanwhile
+    shipper.finish()
+    assert home.sink.said() == []
+    home.shipper().once()
+    assert home.sink.said() == list(range(5))
+    assert [each["last_seq"] for each in home.sink.states("crash-close")] == [6]
+
+
 def test_a_writer_that_said_good_bye_is_not_called_crashed(home):
     writer = home.writer()
     home.say(writer, 1)

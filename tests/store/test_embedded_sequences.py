@@ -81,7 +81,7 @@ def test_events_of_a_damaged_frame_are_not_there(path, partitions):
     with (partitions[1] / partition.RAW).open("r+b") as file:
         file.seek(frame.offset + frame.length - 5)
         file.write(b"\0\0\0\0\0")
-    assert audit(path) == [Sequences(INSTANCE, ((1, 13), (15, 25)))]
+    assert audit(path) == [Sequences(INSTANCE, ((1, 13), (15, 25)), unreadable=((14, 14),))]
     assert noted(path).stored == ((1, 25),)  # by the side files alone
 
 
@@ -89,12 +89,12 @@ def test_an_event_that_was_taken_out_of_a_whole_frame_is_not_there(path, opened,
     filled(20)  # in one frame
     (directory,) = partition.directories(path)
     rewrite(directory, lambda bodies: bodies[:6] + bodies[7:])
-    assert audit(path) == [Sequences(INSTANCE, ((1, 6), (8, 20)))]
+    assert audit(path) == [Sequences(INSTANCE, ((1, 6), (8, 20)), unreadable=((7, 7),))]
 
 
 def test_a_partition_without_its_events_holds_none_whatever_its_side_files_say(path, partitions):
     (partitions[0] / partition.RAW).unlink()
-    assert audit(path) == [Sequences(INSTANCE, ((11, 25),))]
+    assert audit(path) == [Sequences(INSTANCE, ((11, 25),), unreadable=((1, 10),))]
 
 
 @pytest.mark.parametrize("which", [0, 2])

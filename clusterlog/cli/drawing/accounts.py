@@ -137,7 +137,7 @@ def _numbers(stretch: Stretch) -> str:
 def _doubts(found: Audited) -> Iterator[str]:
     """What this audit cannot know."""
     tails = Counter(each.tail for each in found.accounts)
-    told = []
+    told = [escaped(found.damage)] if found.damage else []
     if tails["heartbeat"]:
         told.append(
             f"{_processes(tails['heartbeat'])} known to a heartbeat: what was said since is not known here, "

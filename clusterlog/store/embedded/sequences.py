@@ -18,7 +18,7 @@ from clusterlog.store.embedded.raw import frames, partition
 from clusterlog.store.embedded.raw.frames import Frame, FrameDamaged, Hole
 from clusterlog.store.embedded.raw.ledger import RECORD_BYTES, IdRange, place_of, read_records
 from clusterlog.store.embedded.raw.partition import Entry, FrameTable, Summary
-from clusterlog.store.ranges import amount, merged, repeated
+from clusterlog.store.ranges import amount, merged, minus, repeated
 
 
 class Noted:
@@ -61,16 +61,21 @@ def audited(store: Path, progress: Progress) -> Iterator[Sequences]:
     def advance(done: int) -> None:
         progress(before + done, total)
 
-    proven = []
+    proven, noted = [], []
     for directory in directories:
         try:
-            proven.append(_proven(directory, advance))
+            side = _Side.of(directory)
+            proven.append(_proven(directory, side, advance))
         except OSError as error:
             raise StoreUnavailable(f"cannot read {directory}: {error.strerror}") from error
+        noted.append(side.ids if side is not None else [])
         before += _raw_bytes(directory)
         progress(before, total)
-    for instance, found in sorted(_by_instance(proven).items()):
-        yield Sequences(instance.hex(), merged(found), repeated(found))
+    readable, known = _by_instance(proven), _by_instance(noted)
+    for instance in sorted({*readable, *known}):
+        found = readable.get(instance, [])
+        stored = merged(found)
+        yield Sequences(instance.hex(), stored, repeated(found), minus(merged(known.get(instance, [])), stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,7 @@ class _Side:
         return None
 
 
-def _proven(directory: Path, advance: Callable[[int], None]) -> list[IdRange]:
-    side = _Side.of(directory)
+def _proven(directory: Path, side: _Side | None, advance: Callable[[int], None]) -> list[IdRange]:
     if side is None or not side.adds_up or not _is_there(directory, side, advance):
         return list(_of_events(directory))
     return side.ids
