@@ -58,8 +58,8 @@ def _caused(store: Store, found: list[Document]) -> list[Document]:
         return []
     same = Or(tuple(Match(_REQUEST, each) for each in requests))
     where = And((Or(tuple(Match(_TRACE, each) for each in traces)), Not(same)))
-    others = store.find(Query(where, order="oldest", limit=_OF_A_TRACE))
-    return caused(found, (parse(each.body) for each in others))
+    others = [parse(each.body) for each in store.find(Query(where, order="oldest", limit=_OF_A_TRACE))]
+    return caused(found, others) if others else []
 
 
 def _of_event(store: Store, asked: Pasted) -> list[Document]:
