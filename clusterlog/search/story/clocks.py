@@ -145,7 +145,7 @@ def without_absurd_times(events: Iterable[Event]) -> tuple[list[Event], list[str
     sane = {event.clock for event in kept if event.time_ns is not None and _is_sane(event.time_ns)}
     odd = [number for number in odd if kept[number].clock in sane]
     for number in odd:
-        kept[number] = replace(kept[number], time_ns=None)
+        kept[number] = kept[number]._replace(time_ns=None)
     return kept, sorted(kept[number].id for number in odd)
 
 

@@ -7,7 +7,6 @@ several processes, that is the order of their arrival: it tells neither who did 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from clusterlog.search.story.event import Event, part
 
@@ -30,7 +29,7 @@ def taken_apart(events: Sequence[Event]) -> list[Event]:
 
 def _alone(event: Event, merged: bool) -> Event:
     if merged:
-        return replace(event, instance=f"{event.instance}:{event.service}@{event.node}", sequence=None)
+        return event._replace(instance=f"{event.instance}:{event.service}@{event.node}", sequence=None)
     if part(event.document, "clusterlog.ingest.format") in _ORDERLESS:
-        return replace(event, sequence=None)
+        return event._replace(sequence=None)
     return event

@@ -8,7 +8,7 @@ from clusterlog.search.instant import spoken
 from clusterlog.search.story.event import Event, name, request_line
 from clusterlog.search.story.gaps import Gap
 from clusterlog.search.story.journey import Journey
-from clusterlog.search.story.spans import Span, critical_path, span_tree
+from clusterlog.search.story.verdict.spans import Span, critical_path, span_tree
 from clusterlog.search.story.verdict.wording import Sentence, at, counted, listed, percent, sentence, short, visited
 
 MOST = 30
