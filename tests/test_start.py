@@ -349,8 +349,8 @@ def test_what_a_throttle_holds_back_is_told_at_the_end_whichever_logger_said_it(
     assert done.returncode == (-9 if "kill" in ending else 0), done.stderr
     said = [told for each in home.documents() for told in each if told["event"]["kind"] == "event"]
     assert [told["message"] for told in said[:6]] == ["said 0", "said 0", "said", "said 1", "said 1", "said"]
-    ends = [(told["log"]["logger"], told["log"]["level"], *told["message"].split(" s: ")) for told in said[6:]]
-    assert sorted((*each[:2], each[2].rpartition(" ")[0], each[3]) for each in ends) == [
+    ends = [(told["log"]["logger"], told["log"]["level"], *told["message"].split("s: ")) for told in said[6:]]
+    assert sorted((*each[:2], each[2].rsplit(" ", 2)[0], each[3]) for each in ends) == [
         ("native", "info", "repeated 3 times in", "said 4"),
         ("standard", "warning", "repeated 3 times in", "said 4"),
         ("struct", "error", "repeated 3 times in", "said"),

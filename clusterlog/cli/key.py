@@ -33,7 +33,10 @@ def key(ctx: click.Context) -> None:
 @with_settings("home", "user_key")
 @as_json
 def ls(settings: Settings, as_json: bool) -> None:
-    """List the keys by their ids, the current one last; the keys themselves are never shown."""
+    """List the keys by their ids, the current one last.
+
+    The keys themselves are never shown.
+    """
     file = key_file(settings)
     _show(file, read_keys(file), as_json)
 

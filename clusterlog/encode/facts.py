@@ -61,14 +61,19 @@ def legal(facts: Mapping[str, Any], sanitizer: Sanitizer) -> dict[str, Any]:
 def repeated(told: Repeated) -> tuple[str, dict[str, Any]]:
     """Message and facts of the line that tells of lines held back; its samples are what ``Encoder.sample`` made."""
     (first, *_), (last, template, _) = told.first, told.last
-    seconds = max(0, told.last_ns - told.first_ns) / 1e9
-    times = f"{told.count:,} times in {seconds:.{0 if seconds >= 10 else 1}f} s" if told.count > 1 else "once more"
+    times = f"{told.count:,} times in {_length(told.last_ns - told.first_ns)}" if told.count > 1 else "once more"
     facts = {
         "count": told.count,
         "first": {"time": instant(told.first_ns), "message": first},
         "last": {"time": instant(told.last_ns), "message": last},
     }
     return f"repeated {times}: {last}", {"clusterlog": {"template": template, "repeated": facts}}
+
+
+def _length(ns: int) -> str:
+    if ns < 1_000_000_000:
+        return f"{max(1, ns // 1_000_000)} ms"
+    return f"{ns / 1e9:.{0 if ns >= 10_000_000_000 else 1}f} s"
 
 
 def instant(ns: int) -> str:

@@ -11,7 +11,7 @@ import hmac
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,13 +89,11 @@ def rotate(file: Path, now: float | None = None) -> tuple[Key, ...]:
             try:
                 before = read_keys(file)
             except NotFound:
-                _make(file)
+                _make(file, now)
                 return read_keys(file)
             made = file.stat()
-            if not before[-1].since:
-                before = (*before[:-1], Key(before[-1].secret, _instant(made.st_mtime)))
             keys = (*before, Key(_fresh(), _instant(now)))
-            beside = _beside(file, b"\n".join((_EXPLAINED, *map(_written, keys))))
+            beside = _beside(file, keys)
             try:
                 os.chmod(beside, S_IMODE(made.st_mode))
                 if (made.st_uid, made.st_gid) != (os.geteuid(), os.getegid()):
@@ -184,7 +182,7 @@ class IdentityHash:
         try:
             return read_keys(self._file)[-1]
         except NotFound:
-            _make(self._file)
+            _make(self._file, time.time())
             return read_keys(self._file)[-1]
 
     def _without(self, why: str) -> _Current:
@@ -219,10 +217,10 @@ def _fresh() -> bytes:
     return os.urandom(KEY_BYTES).hex().encode()
 
 
-def _make(file: Path) -> None:
+def _make(file: Path, now: float) -> None:
     """Written beside and linked into place, so that of two processes or threads one key wins, and a whole one."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = _beside(file, _fresh())
+    beside = _beside(file, (Key(_fresh(), _instant(now)),))
     try:
         os.link(beside, file)
     except FileExistsError:
@@ -231,11 +229,11 @@ def _make(file: Path) -> None:
         os.unlink(beside)
 
 
-def _beside(file: Path, content: bytes) -> Path:
+def _beside(file: Path, keys: Iterable[Key]) -> Path:
     beside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "wb") as new:
-        new.write(content + b"\n")
+        new.write(b"\n".join((_EXPLAINED, *map(_written, keys), b"")))
         new.flush()
         os.fsync(new.fileno())
     return beside

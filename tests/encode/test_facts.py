@@ -54,8 +54,9 @@ NOON = 1_793_707_200_000_000_000
     ("count", "seconds", "said"),
     [
         (4812, 59.7, "repeated 4,812 times in 60 s: order 7"),
-        (3, 0.25, "repeated 3 times in 0.2 s: order 7"),
-        (2, -5.0, "repeated 2 times in 0.0 s: order 7"),
+        (30, 1.25, "repeated 30 times in 1.2 s: order 7"),
+        (3, 0.25, "repeated 3 times in 250 ms: order 7"),
+        (2, -5.0, "repeated 2 times in 1 ms: order 7"),
         (1, 0.0, "repeated once more: order 7"),
     ],
 )
