@@ -11,7 +11,7 @@ from clusterlog.encode.ecs import APP
 from clusterlog.encode.facts import ECS_VERSION
 from clusterlog.encode.foreign import tracebacks
 from clusterlog.encode.foreign.kinds import ALARMING, KEYWORD_LIMIT, NOTHING, Reader
-from clusterlog.encode.foreign.plans import Flat, Plan
+from clusterlog.encode.foreign.plans import OWN_ID, Flat, Plan
 from clusterlog.encode.rendered import Tree, measured
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.failure import STACK_TRACE_LIMIT
@@ -19,6 +19,7 @@ from clusterlog.record.shapes import MARK
 
 _ORDER = ("log", "ecs", "service", "host", "message", "clusterlog", "http", "trace", "span", "user", "error")
 STATE = "clusterlog.state"
+ID_LIMIT = 256
 _LONG = 32_000
 
 Event = tuple[bytes, bool, int]
@@ -108,7 +109,7 @@ class Documents:
     def event(self, read: Read, number: int, time: str, time_from: str = "") -> Event:
         """The document of one line. ``time_from`` marks a time that the line did not tell itself."""
         fields = self._completed(read)
-        own_id = fields.pop("event.id", None)
+        own = _own_id(read)
         head, rest = self._skeleton(fields)
         for path, value in fields.items():
             put(head if path.startswith(("process.", "event.")) else rest, path, value)
@@ -116,20 +117,17 @@ class Documents:
             put(rest, "clusterlog.ingest.time", time_from)
         self._add_labels(rest, read)
         process, event = head["process"], head["event"]
-        if own_id is None:
-            instance = self._subject.instance
-            process["entity_id"] = instance
-            event = {"id": f"{instance}-{number:011x}", "sequence": number, **event}
-        else:
-            event = {"id": own_id, **event}
-        event |= {"kind": "event", "dataset": read.dataset}
+        instance = self._subject.instance
+        numbered = {"id": f"{instance}-{number:011x}", "sequence": number} if own is None else own["event"]
+        process |= {"entity_id": instance} if own is None else own["process"]
+        event = {**numbered, **event, "kind": "event", "dataset": read.dataset}
         top = {"@timestamp": time, "process": process, "event": event}
         told = {name: rest[name] for name in _ORDER if rest.get(name) not in (None, {})}
         told |= {name: value for name, value in rest.items() if name not in told and value not in (None, {})}
         payload = (
             dumps({name: value for name, value in top.items() if value})[:-1] + b"," + self._sanitizer.fit(told)[1:]
         )
-        return payload, told["log"].get("level") in ALARMING, ORDINARY if own_id is None else WITH_OWN_ID
+        return payload, told["log"].get("level") in ALARMING, ORDINARY if own is None else WITH_OWN_ID
 
     def state(self, action: str, number: int, time: str, facts: Mapping[str, Any]) -> Event:
         """A state event in the place of line ``number``, which is no event itself."""
@@ -200,6 +198,24 @@ class Documents:
             rest["clusterlog"]["metrics"] = numbers
         if labels:
             rest["labels"] = labels
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be an ``event.id``."""
+    return type(value) is str and 0 < len(value) <= ID_LIMIT and value.isprintable()
+
+
+def _own_id(read: Read) -> dict[str, Tree] | None:
+    """The id an event came with, and its place in a sequence as far as it says one; taken out of its labels."""
+    labels = read.labels
+    if not is_id(labels.get(OWN_ID)):
+        return None
+    own: dict[str, Tree] = {"event": {"id": labels.pop(OWN_ID)}, "process": {}}
+    if type(labels.get("event.sequence")) is int:
+        own["event"]["sequence"] = labels.pop("event.sequence")
+    if is_id(labels.get("process.entity_id")):
+        own["process"]["entity_id"] = labels.pop("process.entity_id")
+    return own
 
 
 def put(tree: Tree, path: str, value: Any) -> None:

@@ -79,7 +79,14 @@ def load(file: Path | None = None) -> Table:
         raise SettingError(f"{file}: a table of names is UTF-8 text") from None
     except OSError as error:
         raise SettingError(f"cannot read {file}: {error.strerror}") from None
-    return parse(text, str(file)).before(shipped())
+    return own(text, str(file))
+
+
+def own(text: str, origin: str) -> Table:
+    """A user's table, and the shipped one behind it. Raises SettingError as ``parse``."""
+    table = parse(text, origin)
+    _check_spelling(table, origin)
+    return table.before(shipped())
 
 
 def parse(text: str, origin: str) -> Table:
@@ -112,11 +119,22 @@ def _rules(field: str, by_kind: Any) -> Iterator[Rule]:
 def _check_field(field: str) -> None:
     if field in OWN:
         raise ValueError(f"{field} is clusterlog's own: no other name can fill it")
-    top = field.partition(".")[0]
-    if not _FIELD.fullmatch(field) or (top not in _TOPS and field not in ("@timestamp", "message", "tags")):
-        near = difflib.get_close_matches(field, {rule.field for rule in shipped().rules}, 1)
-        hint = f"did you mean {near[0]}?" if near else "a field of your own is labels.name"
-        raise ValueError(f'no field "{field}": {hint}')
+    known = field.partition(".")[0] in _TOPS or field in ("@timestamp", "message", "tags")
+    if not _FIELD.fullmatch(field) or not known:
+        raise ValueError(f'no field "{field}": {_hint(field) or "a field of your own is labels.name"}')
+
+
+def _check_spelling(table: Table, origin: str) -> None:
+    """A field of ECS that nobody here knows may be meant; one that is nearly one of ours is a slip."""
+    fields = {rule.field for rule in shipped().rules}
+    for rule in table.rules:
+        if rule.field not in fields and not rule.field.startswith("labels.") and (hint := _hint(rule.field)):
+            raise SettingError(f'{origin}: no field "{rule.field}": {hint}')
+
+
+def _hint(field: str) -> str:
+    near = difflib.get_close_matches(field, {rule.field for rule in shipped().rules}, 1, 0.9)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _names(given: Any, where: str) -> list[str]:

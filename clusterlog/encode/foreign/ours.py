@@ -6,11 +6,10 @@ from typing import Any
 
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.facts import legal
-from clusterlog.encode.foreign.document import ORDINARY, WITH_OWN_ID, Event, Subject
+from clusterlog.encode.foreign.document import ORDINARY, WITH_OWN_ID, Event, Subject, is_id
 from clusterlog.encode.foreign.kinds import ALARMING
 from clusterlog.encode.sanitize import Sanitizer
 
-ID_LIMIT = 256
 DATASETS = frozenset({"app", "access", "call", "span", "state", "edge", "unparsed"})
 _TOPS = frozenset(
     "@timestamp clusterlog client ecs error event host http labels log message process server service span tags trace"
@@ -34,7 +33,7 @@ def event(document: dict[str, Any], number: int, line: bytes, subject: Subject, 
         document = _without_secrets(document, sanitizer)
     if id is None:
         return _numbered(document, number, subject, sanitizer), alarming, ORDINARY
-    if type(id) is not str or not 0 < len(id) <= ID_LIMIT or not id.isprintable():
+    if not is_id(id):
         return None
     return dumps(document) if suspicious else line, alarming, WITH_OWN_ID
 

@@ -17,6 +17,7 @@ from clusterlog.encode.sanitize import Sanitizer
 Flat = dict[str, Any]
 Getter = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
+OWN_ID = "event.id"
 DEPTH = 20
 ORDINARY_LABELS = 100
 
@@ -74,6 +75,8 @@ class Plan:
         self.swift = self._becomes_swift(about, sanitizer, readers)
 
     def _becomes_swift(self, about: Iterable[str], sanitizer: Sanitizer, readers: Mapping[str, Reader]) -> bool:
+        if OWN_ID in self.labels:
+            return False
         chosen: dict[str, tuple[Rule, str]] = {}
         taken: set[str] = set()
         for rule, name in self.steps:
