@@ -73,6 +73,8 @@ class Pen:
         """The text as a terminal may show it, its end cut off beyond ``room`` columns."""
         if room is None:
             return self.clean(foreign)
+        if len(foreign) <= room and foreign.isascii() and foreign.isprintable():
+            return foreign  # as nearly every text
         # No more than can be seen is looked at: a megabyte is not escaped for eighty columns. (Four characters for one
         # column is more than any language combines.)
         shown = self.clean(foreign[: 4 * room + 4])
@@ -89,7 +91,9 @@ class Pen:
 
     def fit_middle(self, foreign: str, room: int | None) -> str:
         """As ``fit``, but cut in its middle: of an address both ends tell something."""
-        if room is None or (len(foreign) <= 4 * room and columns(self.clean(foreign)) <= room):
+        if room is None or (len(foreign) <= room and foreign.isascii() and foreign.isprintable()):
+            return self.clean(foreign)
+        if len(foreign) <= 4 * room and columns(self.clean(foreign)) <= room:
             return self.clean(foreign)
         end = room // 2
         if end <= len(self.ink.cut):

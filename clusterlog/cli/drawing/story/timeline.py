@@ -148,17 +148,26 @@ class Timeline:
             yield row_of(self._blank(within), *lanes, indent, Segment(pen.fit(failed, self._room), level))
 
     def _fits(self, shown: str) -> bool:
-        return self._room is None or (len(shown) <= 4 * self._room and columns(self._pen.clean(shown)) <= self._room)
+        if self._room is None or (len(shown) <= self._room and shown.isascii() and shown.isprintable()):
+            return True
+        return len(shown) <= 4 * self._room and columns(self._pen.clean(shown)) <= self._room
+
+    def _words(self, told: Message, room: int | None) -> tuple[str, int]:
+        """A message with its outcome and how long it took, and how many columns that takes."""
+        if not told.outcome and not told.took:
+            said = self._pen.fit(told.words, room)
+            return said, columns(said)
+        known = told.outcome if not self._fits(told.whole) else f"{told.outcome} {told.took}".strip()
+        behind = self._pen.fit(f" {known}" if known and told.words else known, room)
+        cut = self._pen.fit_middle if behind else self._pen.fit
+        said = cut(told.words, None if room is None else max(0, room - columns(behind))) + behind
+        return said, columns(said)
 
     def _told(self, told: Message, failed: str, event: Event, level: str) -> Iterator[Segment]:
         """Message, exception and fields, as far as there is room; an outcome has its room before the words."""
         left = self._room
-        known = told.outcome if not self._fits(told.whole) else f"{told.outcome} {told.took}".strip()
-        behind = self._pen.fit(f" {known}" if known and told.words else known, left)
-        cut = self._pen.fit_middle if behind else self._pen.fit
-        said = cut(told.words, None if left is None else max(0, left - columns(behind))) + behind
+        said, used = self._words(told, left)
         yield Segment(said, level)
-        used = columns(said)
         for foreign, role in ((failed, level), (" ".join(fields(event.document)), "dim")):
             if foreign and (left is None or left - used > 2 + len(self._pen.ink.cut)):
                 apart = "  " if used else ""
