@@ -131,6 +131,12 @@ def test_who_watches_is_told_of_every_event_that_was_looked_at(three: ReferenceS
     assert seen == [1, 2, 3]
 
 
+def test_for_a_user_no_events_of_others_are_gone_through(three: ReferenceStore) -> None:
+    seen: list[int] = []
+    assert len(list(matching(three, Query(), [BOB], seen.append))) == 1
+    assert seen == [1]
+
+
 EVENTS = st.tuples(
     st.integers(0, 20), st.sampled_from(["", *"pqrs"]), st.sampled_from(["info", "error"]), st.sampled_from(["", "a1"])
 )

@@ -99,11 +99,24 @@ def test_whichever_node_process_or_port_a_balancer_chose_the_calls_correspond(pa
             orders = story.process(node)
             orders.log(10 * n + 2, f"part {n}", span=f"o{n}")
             orders.access(10 * n + 3, 2, "GET /orders/7", 200, span=f"o{n}", parent=f"c{n}")
-            shop.call(10 * n + 4, 3, f"GET http://10.0.0.{n}:80{n}1/orders/7", 200, span=f"c{n}", parent="s1")
+            shop.call(10 * n + 4, 3, f"GET http://{node}.example:80{n}1/orders/7", 200, span=f"c{n}", parent="s1")
         shop.access(30, 30, "GET /", 200, span="s1")
     found = compared(a, b)
     assert (found.only_a, found.only_b, found.moved) == ((), (), ())
     assert texts(found.changes) == ["node of orders: orders-1 in A, orders-2 in B"]
+
+
+def test_calls_of_one_path_to_different_services_are_told_apart(pair: Any) -> None:
+    for story, order in zip(pair, (("stock", "price"), ("price", "stock")), strict=True):
+        shop = story.process("shop-1")
+        for n, service in enumerate(order):
+            asked = story.process(f"{service}-1")
+            asked.access(10 * n + 3, 2, "GET /items", 200, span=f"o{n}", parent=f"c{n}")
+            shop.call(10 * n + 4, 3, f"GET http://{service}/items", 200, span=f"c{n}", parent="s1")
+        shop.access(30, 30, "GET /", 200, span="s1")
+    found = compared(*pair)
+    assert (found.only_a, found.only_b, found.changes) == ((), (), ())
+    assert len(found.moved) == 1
 
 
 def test_a_call_whose_callee_is_not_known_tells_where_else_it_went(pair: Any) -> None:
@@ -148,13 +161,14 @@ def test_the_same_values_in_many_events_are_one_change_and_a_line_tells_its_leve
         shop.log(2, "stock", span="s1", level=level, labels={"order": order})
         shop.log(3, "out", span="s1", labels={"order": order, **({"note": [1]} if order == 7 else {})})
         shop.access(4, 4, "GET /", 200, span="s1")
+        story.process("mail-1").log(9, "mailed", labels={"order": order})
     found = compared(*pair)
     assert texts(found.changes) == [
         "level of stock on shop: warning in A, info in B",
         "labels.note of out on shop: [1] in A, - in B",
-        "labels.order of in on shop and 2 more: 7 in A, 9 in B",
+        "labels.order of in on shop and 3 more: 7 in A, 9 in B",
     ]
-    assert [len(each.pairs) for each in found.changes] == [1, 1, 3]
+    assert [len(each.pairs) for each in found.changes] == [1, 1, 4]
 
 
 def test_other_routes_other_outcomes_and_other_reasons_are_told(pair: Any) -> None:
@@ -223,16 +237,29 @@ def test_calls_side_by_side_take_their_time_off_once(pair: Any) -> None:
     ]
 
 
-def test_a_step_that_only_one_request_has_tells_of_the_pause_it_made(pair: Any) -> None:
+@pytest.mark.parametrize("kind", ["step", "call"])
+def test_what_only_one_request_waited_for_tells_of_the_pause_it_made(pair: Any, kind: str) -> None:
     def tell(shop: Any, more: float) -> None:
         shop.log(5, "asked", span="s1")
-        if more:
-            shop.step(404, 400, "ask the far one", span="p1", parent="s1")
+        if more and kind == "step":
+            shop.step(404, 401, "ask the far one", span="p1", parent="s1")
+        elif more:
+            shop.call(404, 401, "GET http://far.example/", 200, span="p1", parent="s1")
         shop.log(15 + more, "counted", span="s1")
         shop.log(59 + more, "end", span="s1")
 
-    assert slow(pair, tell) == ["ask the far one on shop: 400 ms in A, not in B"]
-    assert texts(compared(*reversed(pair)).delays) == ["ask the far one on shop: 400 ms in B, not in A"]
+    what = {"step": "ask the far one on shop", "call": "GET http://far.example/ from shop"}[kind]
+    assert slow(pair, tell) == [f"{what}: 401 ms in A, not in B"]
+    assert texts(compared(*reversed(pair)).delays) == [f"{what}: 401 ms in B, not in A"]
+
+
+def test_a_line_that_is_told_while_a_call_goes_on_waits_for_the_call(pair: Any) -> None:
+    def tell(shop: Any, more: float) -> None:
+        shop.log(14 + more, "halfway", span="s1")
+        shop.call(15 + more, 12 + more, "GET http://far.example/", 200, span="c1", parent="s1")
+        shop.log(59 + more, "end", span="s1")
+
+    assert slow(pair, tell) == ["GET http://far.example/ from shop: 412 ms in A, 12 ms in B"]
 
 
 def test_calls_that_only_one_request_has_are_one_delay_by_template(pair: Any) -> None:
