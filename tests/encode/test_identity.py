@@ -282,6 +282,17 @@ def test_rotating_keeps_the_files_mode_and_a_link_to_it_and_leaves_nothing_besid
     assert len(read_keys(link)) == 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_key_that_root_rotates_stays_its_owners(tmp_path):
+    file = tmp_path / "user.key"
+    file.write_text("mine")
+    file.chmod(0o644)
+    os.chown(file, 12345, 23456)
+    rotate(file)
+    assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
 def test_rotating_where_there_is_no_key_makes_the_first(tmp_path):
     keys = rotate(tmp_path / "home" / "user.key", NOON)
     assert keys == read_keys(tmp_path / "home" / "user.key")
