@@ -6,6 +6,7 @@ The test rooms load this file in their own conftest.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -93,6 +94,18 @@ class Process:
         told = {"event": {"duration": round(took * MS), "outcome": "success"}}
         parents = {"clusterlog": {"parent": {"span_id": parent}}} if parent else {}
         return self.emit(at, "span", name, level="info", logger=f"{self.service}.api", span=span, **told, **parents)
+
+    def span(
+        self, at: float, took: float, name: str, kind: str, well: bool = True, *, span: str, parent: str, **body: Any
+    ) -> str:
+        """A finished span of OpenTelemetry."""
+        told: dict[str, Any] = {
+            "event": {"duration": round(took * MS), "outcome": "success" if well else "failure"},
+            "clusterlog": {"span": {"kind": kind}, "parent": {"span_id": parent}},
+        }
+        _merge(told, body)
+        level = "info" if well else "error"
+        return self.emit(at, "span", name, level=level, logger="clusterlog.span", span=span, **told)
 
 
 @dataclass
@@ -225,3 +238,255 @@ def requests(draw: st.DrawFn) -> tuple[Story, list[tuple[str, str]]]:
     for number, (at, kind, process, args, options) in sorted(enumerate(teller.told), key=lambda told: told[1][0]):
         ids[number] = getattr(process, kind)(at, *args, **options)
     return teller.story, [(ids[one], ids[other]) for one, other in teller.causes]
+
+
+def clocks_apart(*, orders_ms: float, payments_ms: float) -> Story:
+    """The failing checkout by clocks that are seconds apart, with lines of two nodes that only clocks can order."""
+    told = failing_checkout(skews=(0, orders_ms, payments_ms))
+    shop, orders, _ = told.processes
+    orders.log(1700, "stock released", span="s2", logger="orders.stock")
+    shop.log(1850, "cart kept", span="s1")
+    return told
+
+
+def clock_set_meanwhile() -> Story:
+    """Between two calls to it the clock of orders is set back by a minute."""
+    told = Story()
+    shop, orders = told.process("shop-1"), told.process("orders-1")
+    for number, skew in enumerate((0, -60_000)):
+        at, orders.skew_ms = number * 20, skew
+        orders.log(at + 4, f"looking up order {number}", span=f"s2{number}")
+        orders.access(at + 8, 6, "GET /orders/{id}", 200, span=f"s2{number}", parent=f"c{number}")
+        shop.call(at + 9, 8, f"GET http://orders:8002/orders/{number}", 200, span=f"c{number}", parent="s1")
+    shop.access(40, 40, "GET /orders", 200, span="s1")
+    return told
+
+
+def clock_known_from_one_side() -> Story:
+    """A call that gave up proves that the callee's clock is behind, and does not measure by how much."""
+    told = Story()
+    shop, orders = told.process("shop-1"), told.process("orders-1", skew_ms=-5000)
+    orders.log(40, "asking the warehouse", span="s2")
+    timeout = {"type": "ReadTimeout", "message": "orders:8002"}
+    shop.call(1010, 1000, "GET http://orders:8002/stock", None, span="c1", parent="s1", error=timeout)
+    shop.access(1012, 1012, "GET /cart", 504, span="s1")
+    orders.access(2500, 2470, "GET /stock", 200, span="s2", parent="c1")
+    return told
+
+
+def lost_hop() -> Story:
+    """Stock answered, and nothing of it has arrived."""
+    told = Story()
+    shop, orders = told.process("shop-1"), told.process("orders-1")
+    shop.log(1, "checkout begins", span="s1")
+    orders.call(80, 70, "GET http://stock:8005/stock/9", 200, span="c2", parent="s2")
+    orders.log(81, "stock known", span="s2")
+    orders.access(82, 79, "POST /orders", 201, span="s2", parent="c1")
+    shop.call(84, 82, "POST http://orders:8002/orders", 201, span="c1", parent="s1")
+    shop.access(85, 85, "POST /checkout", 201, span="s1")
+    return told
+
+
+def unknown_caller() -> Story:
+    """A visit within the request whose caller has told of no call, as when a process is killed."""
+    told = Story()
+    shop, payments = told.process("shop-1"), told.process("payments-1")
+    shop.log(1, "checkout begins", span="s1")
+    payments.log(20, "charging", span="s3")
+    payments.access(30, 15, "POST /charge", 200, span="s3", parent="gone")
+    shop.call(60, 55, "POST http://orders.example/orders", None, span="c1", parent="s1", error={"type": "ReadError"})
+    shop.access(61, 61, "POST /checkout", 502, span="s1")
+    return told
+
+
+def retry_storm() -> Story:
+    """Shop tries orders three times, which tries payments three times at each."""
+    told = Story()
+    shop, orders = told.process("shop-1"), told.process("orders-1")
+    refused = {"type": "ConnectError", "message": "connection refused"}
+    for outer in range(3):
+        begin, span = outer * 400 + 5, f"s2{outer}"
+        for inner in range(3):
+            at, call = begin + 100 * inner + 90, f"c2{outer}{inner}"
+            orders.call(at, 80, "POST http://payments.example:8003/charge", None, span=call, parent=span, error=refused)
+        orders.access(begin + 300, 298, "POST /orders", 502, span=span, parent=f"c1{outer}")
+        shop.call(begin + 302, 301, "POST http://orders:8002/orders", 502, span=f"c1{outer}", parent="s1")
+    shop.log(1110, "gave up", level="error", span="s1")
+    shop.access(1112, 1112, "POST /checkout", 502, span="s1")
+    return told
+
+
+def retry_made_good() -> Story:
+    """The third attempt succeeds."""
+    told = Story()
+    shop, payments = told.process("shop-1"), told.process("payments-1")
+    for number, status in enumerate((503, 503, 200)):
+        at = 300 * number + 10
+        payments.access(at + 190, 180, "POST /charge", status, span=f"s2{number}", parent=f"c{number}")
+        shop.call(at + 195, 190, "POST http://payments:8003/charge", status, span=f"c{number}", parent="s1")
+    shop.access(820, 820, "POST /checkout", 201, span="s1")
+    return told
+
+
+def fan_out(*, at_once: int = 50) -> Story:
+    """Fifty calls, the slowest of which determines the time; ``at_once`` of them at a time."""
+    told = Story()
+    shop, stock = told.process("shop-1"), told.process("stock-1", skew_ms=12)
+    calls = []
+    for number in range(50):
+        begin = 5 + number // at_once * 30 + number % at_once * 0.5
+        calls.append((begin + (1200 if number == 31 and at_once == 50 else 25), begin, number))
+    for end, begin, number in sorted(calls):
+        stock.access(end - 2, end - begin - 4, "GET /stock/{sku}", 200, span=f"s2{number}", parent=f"c{number}")
+        what = f"GET http://stock:8005/stock/{number}"
+        shop.call(end, end - begin, what, 200, span=f"c{number}", parent="s1")
+    done = max(calls)[0] + 10
+    shop.access(done, done, "GET /catalog", 200, span="s1")
+    return told
+
+
+def still_running() -> Story:
+    """What is there of the failing checkout before the first answer, and nothing of shop's beginning."""
+    told = failing_checkout()
+    told.documents = told.documents[1:5]
+    return told
+
+
+def background_work() -> Story:
+    """A mail in the process that answered, and a task that a worker took from a queue, which fails."""
+    told = Story()
+    shop, worker = told.process("shop-1"), told.process("worker-1", host="host-of-shop-1")
+    shop.log(20, "order received", span="s1")
+    shop.access(30, 30, "POST /orders", 202, span="s1")
+    shop.log(2130, "receipt mailed", span="s1", logger="shop.mail")
+    worker.log(5000, "invoicing", span="w1")
+    worker.log(5100, "no such customer", level="error", span="w1", logger="billing.invoice")
+    worker.access(5101, 102, "TASK invoice", None, span="w1", parent="s1", event={"reason": "failed"})
+    return told
+
+
+def two_requests_of_one_id() -> Story:
+    """A client that sends the same X-Request-ID a minute later, to another node."""
+    told = Story()
+    one, two = told.process("shop-1"), told.process("shop-2")
+    one.log(2, "cart shown", span="s1", trace={"id": "1" * 32})
+    one.access(12, 12, "GET /cart", 200, span="s1", trace={"id": "1" * 32})
+    two.log(61_005, "no such cart", level="error", span="s2", trace={"id": "2" * 32})
+    two.access(61_008, 8, "GET /cart", 500, span="s2", trace={"id": "2" * 32})
+    return told
+
+
+def cyclic_parents() -> Story:
+    """Two visits that each say the other called them."""
+    told = Story()
+    a, b = told.process("shop-1"), told.process("orders-1")
+    a.log(1, "first", span="s1")
+    b.log(2, "second", span="s2")
+    a.call(4, 2.5, "GET http://orders:8002/b", 200, span="c1", parent="s1")
+    b.call(5, 2.5, "GET http://shop:8001/a", 200, span="c2", parent="s2")
+    a.access(6, 6, "GET /a", 200, span="s1", parent="c2")
+    b.access(7, 6, "GET /b", 200, span="s2", parent="c1")
+    return told
+
+
+def absurd_times() -> Story:
+    """Times of other millennia, times that are none, and none."""
+    told = Story()
+    shop = told.process("shop-1")
+    shop.log(1, "begin", span="s1")
+    shop.log(2, "in the year 9999", span="s1", **{"@timestamp": "9999-12-31T23:59:59.999999999Z"})
+    shop.log(3, "in 1970", span="s1", **{"@timestamp": "1970-01-01T00:00:00Z"})
+    shop.log(4, "at noon", span="s1", **{"@timestamp": "noon"})
+    shop.log(5, "at no time", span="s1", **{"@timestamp": None})
+    shop.access(90, 90, "GET /cart", 200, span="s1")
+    return told
+
+
+def handled_error() -> Story:
+    """Recommendations fail and the page does without; then the order fails for another reason."""
+    told = Story()
+    shop, hints, orders = told.process("shop-1"), told.process("hints-1"), told.process("orders-1")
+    hints.log(5, "model gone", level="error", span="s2", error={"type": "FileNotFoundError", "message": "model.bin"})
+    hints.access(6, 4, "GET /hints", 200, span="s2", parent="c1")
+    shop.call(8, 7, "GET http://hints:8009/hints", 200, span="c1", parent="s1")
+    orders.log(40, "stock is negative", level="error", span="s3", logger="orders.stock")
+    orders.access(41, 30, "POST /orders", 500, span="s3", parent="c2")
+    shop.call(43, 33, "POST http://orders:8002/orders", 500, span="c2", parent="s1")
+    shop.access(45, 45, "POST /checkout", 502, span="s1")
+    return told
+
+
+def through_another_tracer() -> Story:
+    """Orders has spans of OpenTelemetry around its answer and its call, billing nothing else; the others have ours."""
+    told = Story()
+    shop, orders = told.process("shop-1"), told.process("orders-1", skew_ms=5000)
+    billing, payments = told.process("billing-1", skew_ms=-5000), told.process("payments-1")
+    shop.log(1, "checkout begins", span="s1")
+    orders.log(12, "placing", span="o2")
+    billing.log(25, "billing", span="b1")
+    payments.log(41, "declined", level="error", span="s4", logger="payments.client")
+    payments.access(44, 10, "POST /charge", 500, span="s4", parent="b2")
+    billing.span(46, 16, "POST", "client", False, span="b2", parent="b1", clusterlog={"call": {"status_code": 500}})
+    billing.span(48, 24, "POST /bills", "server", False, span="b1", parent="o3")
+    orders.span(52, 32, "POST", "client", False, span="o3", parent="o2", clusterlog={"call": {"status_code": 500}})
+    orders.span(54, 43, "place", "internal", False, span="o2", parent="s2")
+    orders.access(55, 45, "POST /orders", 502, span="s2", parent="o1")
+    orders.span(56, 48, "POST /orders", "server", False, span="o1", parent="c1")
+    shop.call(60, 57, "POST http://orders:8002/orders", 502, span="c1", parent="s1")
+    shop.access(62, 62, "POST /checkout", 502, span="s1")
+    return told
+
+
+def client_left() -> Story:
+    """The client goes before it has its answer, and the work it asked for goes on."""
+    told = Story()
+    shop = told.process("shop-1")
+    shop.log(3, "building the report", span="s1")
+    shop.access(1500, 1500, "GET /report", None, span="s1", event={"reason": "client disconnected"})
+    shop.step(4200, 4195, "build report", span="p1", parent="s1")
+    return told
+
+
+def many_events(count: int = 10_000) -> Story:
+    """About ``count`` events of ten nodes: visits one after another with lines, steps and calls of their own."""
+    told = Story()
+    shop, bank = told.process("shop-1"), told.process("bank-1")
+    nodes = [told.process(f"orders-{number}", skew_ms=number * 1000) for number in range(8)]
+    shop.log(0.5, "begin", span="s1")
+    begin = 1.0
+    for number in range((count - 2) * 5 // 27):
+        node, visit, call = nodes[number % 8], f"v{number}", f"c{number}"
+        node.log(begin + 0.2, "reserving", span=visit)
+        node.step(begin + 0.5, 0.3, "reserve", span=f"p{number}", parent=visit)
+        if number % 5 == 0:
+            bank.access(begin + 0.8, 0.2, "POST /charge", 200, span=f"b{number}", parent=f"d{number}")
+            node.call(begin + 0.9, 0.4, "POST http://bank:80/charge", 200, span=f"d{number}", parent=visit)
+        node.log(begin + 1, "reserved", span=visit)
+        node.access(begin + 1.2, 1.1, "PUT /stock/{sku}", 200, span=visit, parent=call)
+        shop.call(begin + 1.3, 1.3, f"PUT http://orders:80/stock/{number}", 200, span=call, parent="s1")
+        begin += 1.4
+    shop.access(begin + 1, begin + 1, "POST /import", 200, span="s1")
+    return told
+
+
+PLANTED = {
+    "clock-ahead": partial(clocks_apart, orders_ms=5000, payments_ms=0),
+    "clock-behind": partial(clocks_apart, orders_ms=0, payments_ms=-7000),
+    "clock-set-meanwhile": clock_set_meanwhile,
+    "clock-known-from-one-side": clock_known_from_one_side,
+    "lost-hop": lost_hop,
+    "unknown-caller": unknown_caller,
+    "retry-storm": retry_storm,
+    "retry-made-good": retry_made_good,
+    "fan-out-of-50": fan_out,
+    "fan-out-of-50-one-after-another": partial(fan_out, at_once=1),
+    "still-running": still_running,
+    "background-work": background_work,
+    "two-requests-of-one-id": two_requests_of_one_id,
+    "cyclic-parents": cyclic_parents,
+    "absurd-times": absurd_times,
+    "handled-error": handled_error,
+    "through-another-tracer": through_another_tracer,
+    "client-left": client_left,
+}
+"""Requests with one trouble each, or several of one kind."""

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from clusterlog.search.instant import spoken
-from clusterlog.search.story.event import Event, name, request_line
+from clusterlog.search.story.event import Event, name
 from clusterlog.search.story.gaps import Gap
 from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.verdict.spans import Span, critical_path, span_tree
-from clusterlog.search.story.verdict.wording import Sentence, at, counted, listed, percent, sentence, short, visited
+from clusterlog.search.story.verdict.wording import (
+    Sentence,
+    asked,
+    at,
+    counted,
+    listed,
+    percent,
+    sentence,
+    short,
+    visited,
+)
 
 MOST = 30
 """Per cent of the duration from which on one share of it is said to be where the time went."""
@@ -41,6 +51,7 @@ def duration(journey: Journey) -> Sentence | None:
     shares = _shares(path)
     if len(shares) == 1 and shares[0].spans[0].event is root:
         silent, ended = _silence(journey, shares[0])
+        silent = silent.replace(", all of it without", " and without")
         return sentence("time", f"{lead}, all of it on {root.node}{silent}", [root, *ended])
     first, *others = shares
     told = [first]
@@ -76,7 +87,7 @@ def _shares(path: Iterable[tuple[Span, int, int]]) -> list[_Share]:
         if event.kind == "call":
             key = "call", event.node, event.method, event.authority, "" if span.callee is None else "answered"
         else:
-            key = event.kind, event.node, name(event)
+            key = event.kind, event.service or event.node, name(event)
         share = shares.setdefault(key, _Share())
         share.spans.append(span)
         share.stretches += own
@@ -89,20 +100,22 @@ def _where(share: _Share, root: Event) -> str:
     event = max(spans, key=lambda span: (span.end_ns - span.begin_ns, span.event.id)).event
     many = len(spans)
     if event.kind == "call" or event.role == "client":
-        what = (
-            counted(many, "call") + f" to {short(event.authority)}"
-            if many > 1
-            else short(request_line(event) if event.kind == "call" else name(event))
-        )
+        what = short(name(event))
+        if many > 1:
+            what = f"{many} calls to {short(event.authority)}" if event.authority else f"{what}, {many} times"
         callees = listed(span.callee.event.node for span in spans if span.callee is not None)
         if callees:
             return f"on the way between {event.node} and {callees}, {what}"
         unanswered = "" if any(span.event.answered for span in spans) else ", without an answer"
         return f"waiting on {event.node} for {what}{unanswered}"
     times = f", {many} times" if many > 1 else ""
+    nodes = listed(span.event.node for span in spans)
+    if event is root:
+        return f"in {visited(event)} itself"
     if event.serves:
-        return f"in {visited(event)}{' itself' if event is root else times}"
-    return f'in "{short(name(event))}" on {event.node}{times}'
+        answered = any(span.caller is None or span.caller.event.answered for span in spans)
+        return f"in {asked(event)} on {nodes}{times}{'' if answered else ', which did not answer in time'}"
+    return f'in "{short(name(event))}" on {nodes}{times}'
 
 
 def _evidence(share: _Share) -> list[Event]:

@@ -50,11 +50,13 @@ def _several(journey: Journey) -> Iterator[Sentence]:
 def _silent_callees(journey: Journey) -> Iterator[Sentence]:
     """Calls to private hosts whose callee left no access event, by callee; strangers are not expected to log here."""
     linked = {(hop.caller.instance, hop.caller.span) for hop in journey.hops}
+    circular = {event for circle in journey.cycles for event in circle}
     silent: dict[tuple[str, bool], list[Event]] = {}
     for event in journey.own_events():
-        if event.kind == "call" and (event.instance, event.span) not in linked and _is_private(event.authority):
-            if (event.instance, event.parent) not in linked or not event.parent:
-                silent.setdefault((event.authority, event.answered), []).append(event)
+        if event.kind != "call" or event.id in circular or not _is_private(event.authority):
+            continue
+        if linked.isdisjoint(((event.instance, event.span), (event.instance, event.parent or event.span))):
+            silent.setdefault((event.authority, event.answered), []).append(event)
     for (callee, answered), calls in silent.items():
         first = calls[0]
         asked = method_and_route(first)

@@ -15,10 +15,11 @@ class Span:
     """A stretch of work: a visit, a call or a step, by the event that ended it.
 
     ``begin_ns`` and ``end_ns`` are times as they are shown, moved into those of the caller where clocks do not agree.
-    ``children`` are what it may have waited for, in no order. ``callee`` is the visit that answered a call.
+    ``children`` are what it may have waited for, in no order. ``callee`` is the visit that a call led to, and of that
+    ``caller`` is the call.
     """
 
-    __slots__ = ("begin_ns", "callee", "children", "end_ns", "event", "visit")
+    __slots__ = ("begin_ns", "callee", "caller", "children", "end_ns", "event", "visit")
 
     def __init__(self, event: Event, visit: Visit, begin_ns: int, end_ns: int) -> None:
         self.event = event
@@ -27,6 +28,7 @@ class Span:
         self.end_ns = end_ns
         self.children: list[Span] = []
         self.callee: Span | None = None
+        self.caller: Span | None = None
 
     def walk(self) -> Iterator[Span]:
         """This span and all beneath it."""
@@ -92,7 +94,7 @@ class _Tree:
         span = self._span(access, hop.visit)
         if caller.event.kind == "call" or caller.event.role == "client":
             _fit(span, caller, self._clocks)
-            caller.callee = span
+            caller.callee, span.caller = span, caller
         elif not self._waited(caller, span):
             return None
         caller.children.append(span)

@@ -96,10 +96,14 @@ def answer(access: Event) -> str:
     return f"no response ({reason})" if reason else "no response"
 
 
+def asked(access: Event) -> str:
+    """What a visit was asked: ``POST /charge``."""
+    return short((method_and_route(access) if access.kind == "access" else "") or name(access))
+
+
 def visited(access: Event) -> str:
     """What a visit was asked, and where: ``POST /charge on payments-1``."""
-    asked = method_and_route(access) if access.kind == "access" else ""
-    return f"{short(asked or name(access))} on {access.node}"
+    return f"{asked(access)} on {access.node}"
 
 
 def what_went_wrong(event: Event) -> str:
