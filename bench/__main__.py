@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, commands, store
+from bench import calls, commands, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -29,7 +29,7 @@ GOALS = (
 
 def _calls_table() -> None:
     found = calls.measure(calls.SHORT if SHORT in sys.argv else calls.ROUNDS)
-    print("\nCPU microseconds per call (median of rounds; compare within a column)")
+    print("\nCPU microseconds per call (the lowest tenth of the rounds; compare within a column)")
     print(f"{'':27}" + "".join(f"{case:>15}" for case in found))
     for peer in calls.PEERS:
         cells = (f"{by[peer] / 1000:>15.3f}" if peer in by else f"{'-':>15}" for by in found.values())
@@ -42,7 +42,7 @@ def _calls_table() -> None:
 
 def main() -> None:
     """Run the subjects named on the command line, or all; ``--short`` takes fewer rounds."""
-    subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table}
+    subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table, "tail": tail.table}
     for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:
         subjects[name]()
 

@@ -29,9 +29,13 @@ from clusterlog.store.query import And, Everything, Match, Node, Or, Query, Rang
 if TYPE_CHECKING:
     from clusterlog.store.embedded import EmbeddedStore
 
-TICK_S = 0.02
-"""How often the spools are looked at: half of what an eye would notice, and next to nothing for the processor."""
+TICK_S, IDLE_TICK_S = 0.02, 0.04
+"""How often the spools are looked at while something happens, and when nothing has happened for ``_IDLE_AFTER_S``.
+
+An event held back for ``stream.WINDOW_NS`` is then on the screen within half of what an eye would notice.
+"""
 _TICK_PER_SEGMENT_S = 0.0002
+_IDLE_AFTER_S = 2.0
 _HOME_S = 0.2
 QUIET_S = 1.0
 """How long a request that was answered must be quiet to count as finished."""
@@ -87,6 +91,7 @@ class Feed:
         self._path = home / "store"
         self._store: EmbeddedStore | None = None
         self._away_since: int | None = None
+        self._busy_at = time.monotonic()
         self._told = ""
 
     def __enter__(self) -> Self:
@@ -106,12 +111,15 @@ class Feed:
             self._away_since = self.watch.stalled_since_ns
         if not self.watch.behind:
             found += self._removed_unseen()
+        if found:
+            self._busy_at = time.monotonic()
         return found
 
     def pause(self, reader: Reader) -> None:
         """Wait until it is worth looking again."""
         if not self.watch.behind:
-            reader.wait(max(TICK_S, self.watch.segments * _TICK_PER_SEGMENT_S))
+            is_idle = time.monotonic() - self._busy_at > _IDLE_AFTER_S
+            reader.wait(max(IDLE_TICK_S if is_idle else TICK_S, self.watch.segments * _TICK_PER_SEGMENT_S))
 
     def find(self, query: Query) -> Iterator[Found]:
         """What the store has; nothing where there is none. What it cannot read is said once, and the rest is given."""
@@ -205,6 +213,9 @@ def _watch(settings: Settings, given: str, wait_s: float | None, tell: Telling) 
     await_home(settings, reader, deadline)
     with Feed(settings) as feed:
         watched = _Watched(feed, given, settings)
+        tell(watched.look(), watched.documents)
+        if not watched.documents and paint.terminal(sys.stderr):
+            paint.say(f"no request {escaped(given)} yet: waiting for it; Ctrl-C ends")
         while True:
             tell(watched.look(), watched.documents)
             if watched.is_finished():
