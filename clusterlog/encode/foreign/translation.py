@@ -7,6 +7,7 @@ ways give the same document, which a test holds them to.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -141,13 +142,16 @@ class Lines:
                 return self._exported(document, number)
             if shape.format == formats.DOCKER:
                 shape.seen -= 1
-                return self.events(formats.unwrapped(document), number, line)
+                inner = formats.unwrapped(document)
+                return self.events(inner, number, dumps(inner))
             level = flat(document, self._inside)
             plan = self._translator.plan(tuple(level), shape.format)
         if plan.swift:
             made = self._swift(plan, level, number)
             if made is not None:
                 return (made,)
+        if any(type(value) is float and abs(value) >= _LARGE for value in level.values()):
+            level = _exact(level, line)
         return (self._careful(shape.format, flat(level, self._inside), number),)
 
     def lost(self, number: int, reason: str) -> Event:
@@ -292,6 +296,15 @@ class Lines:
 _SHORT = 8_000
 """Characters; what is longer may need cutting."""
 _MARK = "<here the line says it>"
+
+
+def _exact(level: Flat, line: bytes) -> Flat:
+    """The line read again by a parser that keeps integers of any size, which orjson makes floats of."""
+    try:
+        document = json.loads(line)
+    except ValueError:  # it had to be mended, and is as exact as it can be
+        return level
+    return document if type(document) is dict else level
 
 
 def _holds_nothing(value: Any) -> bool:

@@ -26,9 +26,8 @@ class Bookmark:
 
     ``first`` and ``tail`` are digests of its first line and of the last bytes before the offset, by which it is known
     again under another name. ``lines`` were read and gave ``events``; ``number`` is the last sequence that was given;
-    ``written`` the segment that was the last one then, ``segment`` the greatest number one may have; ``time`` that of the
-    last line that told one.
-    ``unended``: the last line had no end of line yet.
+    ``written`` the segment that was the last one then, ``segment`` the greatest number one may have. ``time`` is that
+    of the last line that told one. ``unended``: the last line had no end of line yet.
     """
 
     instance: str

@@ -45,11 +45,22 @@ class Input:
         self.path = path
         try:
             self._raw: IO[bytes] = sys.stdin.buffer if path == STDIN else open(path, "rb")  # noqa: SIM115 - see close
+        except OSError as error:
+            raise FileProblem((error.strerror or str(error)).lower()) from None
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self) -> None:
+        """Find out what it is."""
+        try:
             status = os.fstat(self._raw.fileno())
             self._magic = self._raw.read(_MAGIC_BYTES)
         except OSError as error:
             raise FileProblem((error.strerror or str(error)).lower()) from None
-        self._regular = stat.S_ISREG(status.st_mode) and path != STDIN
+        self._regular = stat.S_ISREG(status.st_mode) and self.path != STDIN
         self._packed = self._magic.startswith(_GZIP)
         self.size = status.st_size if self._regular else 0
         self.changed_ns = status.st_mtime_ns if self._regular else time.time_ns()
@@ -86,7 +97,7 @@ class Input:
             return digest, digest
         line, end, _ = self._read_up_to(LINE_LIMIT, whole_line=True).partition(b"\n")
         line = line.removesuffix(b"\r")
-        if not line or (not end and not line.rstrip().endswith(b"}")):
+        if not end and not line.rstrip().endswith(b"}"):
             return "", ""
         place = status.st_dev.to_bytes(8, "little") + status.st_ino.to_bytes(8, "little")
         return hashlib.sha256(place + line).hexdigest()[:32], hashlib.sha256(line).hexdigest()[:32]

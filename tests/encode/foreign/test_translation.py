@@ -284,6 +284,13 @@ def test_a_line_larger_than_an_event_may_be_is_cut_and_keeps_its_ids(translate):
     assert len(json.dumps(event)) < 1 << 20
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"n":123456789012345678901234567890}', b'{"a":{"n":-123456789012345678901234567890}}']
+)
+def test_an_integer_of_any_size_keeps_its_digits(translate, line):
+    assert "123456789012345678901234567890" in next(iter(translate(line)["labels"].values()))
+
+
 names = st.sampled_from(
     "time message level levelname name logger request_id trace_id span_id user user_id host service env order amount"
     " extra labels token pid event thread exc_info clusterlog http log url tags a.b a password @timestamp msg".split()
