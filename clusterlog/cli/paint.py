@@ -267,7 +267,8 @@ class _Bar:
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._due = time.monotonic() + PATIENCE_S
+        self._begun = time.monotonic()
+        self._due = self._begun + PATIENCE_S
         self._rich: Progress | None = None
         self._task: Any = None
         self._plain = False
@@ -281,8 +282,15 @@ class _Bar:
         if self._rich is not None:
             self._rich.update(self._task, completed=done, total=max(total, 1), told=told)
         elif self._plain or not self._begin(done, max(total, 1), told):
-            sys.stderr.write(f"\r{self._label}  {told}\x1b[K")
+            sys.stderr.write(f"\r{self._label}  {told}{self._left(done, total, now)}\x1b[K")
             sys.stderr.flush()
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        """The time that remains if it goes on as it went, which rich's bar tells by itself."""
+        if not 0 < done < total:
+            return ""
+        seconds = round((now - self._begun) * (total - done) / done)
+        return f", {seconds // 60}:{seconds % 60:02d} left"
 
     def _begin(self, done: int, total: int, told: str) -> bool:
         """Draw the bar for the first time; false where rich is not installed."""

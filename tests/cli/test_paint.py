@@ -140,7 +140,30 @@ def test_without_rich_a_line_replaces_itself_and_goes_away(screen, later, monkey
     with paint.progress("exporting", "bytes") as advance:
         later(1.5)
         advance(1 << 20, 4 << 20)
-    assert screen.getvalue() == "\rexporting  1.0 MiB of 4.0 MiB\x1b[K\r\x1b[K"
+    assert screen.getvalue() == "\rexporting  1.0 MiB of 4.0 MiB, 0:04 left\x1b[K\r\x1b[K"
+
+
+def test_what_is_counted_in_other_units_than_it_is_measured_in_has_a_rate(screen, later, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with paint.paced("ingesting", "line") as advance:
+        later(2)
+        advance(1 << 20, 31 << 20, 5000)
+    assert screen.getvalue().startswith("\ringesting  5,000 lines, 2,500/s, 1:00 left\x1b[K")
+
+
+def test_a_bar_inside_of_another_takes_its_place_for_as_long_as_it_is_there(screen, later):
+    pytest.importorskip("rich")
+    with paint.paced("ingesting", "line") as outer:
+        later(2)
+        outer(1, 4, 10)
+        with paint.progress("shipping", "events") as inner:
+            later(2)
+            inner(1, 2)
+        later(2)
+        outer(3, 4, 70)
+    told = screen.getvalue()
+    assert told.index("ingesting") < told.index("shipping") < told.rindex("ingesting")
+    assert "70 lines" in told
 
 
 def test_an_interrupted_bar_leaves_the_terminal_as_it_was(screen, later, monkeypatch):
