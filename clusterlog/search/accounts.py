@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterlog.search.state import StateEvent, Told
-from clusterlog.search.story.event import Document
 from clusterlog.store.base import Sequences
 from clusterlog.store.ranges import Ranges, amount, common, merged, minus
 
@@ -50,14 +49,16 @@ class Stretch:
 class Spooled:
     """What a spool holds of one instance: its numbers, the state events among them, and any one event, its ``first``.
 
+    Events are as they were written: where a disk was full there are hundreds of thousands of drop events.
+
     ``until`` is the last number that was looked for: what a living instance says beyond it is left for the next look.
     """
 
     numbers: Ranges
     alive: bool = False
     until: int | None = None
-    states: tuple[Document, ...] = ()
-    first: Document | None = None
+    states: tuple[bytes, ...] = ()
+    first: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

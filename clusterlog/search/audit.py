@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -125,7 +125,7 @@ def _states(asked: _Questions, spools: Spools) -> tuple[dict[str, Told], dict[st
     told: dict[str, Told] = {}
     openings: dict[str, Origin] = {}
     stored = asked.found(Query(And((_STATE, Not(_HEARTBEAT))), order="oldest", limit=None))
-    for document in chain(stored, *(each.states for each in spools.instances.values())):
+    for document in chain(stored, *(_parsed(each.states) for each in spools.instances.values())):
         state = StateEvent.read(document)
         told.setdefault(state.instance, Told()).states.append(state)
         if state.action == "open":
@@ -135,8 +135,8 @@ def _states(asked: _Questions, spools: Spools) -> tuple[dict[str, Told], dict[st
 
 
 def _origin(asked: _Questions, instance: str, spooled: Spooled | None) -> Origin:
-    if spooled is not None and spooled.first is not None:
-        return _origin_of(spooled.first)
+    for document in _parsed((spooled.first,) if spooled is not None else ()):
+        return _origin_of(document)
     for document in asked.found(Query(Match("process.entity_id", instance), limit=1)):
         return _origin_of(document)
     return Origin()
@@ -144,6 +144,15 @@ def _origin(asked: _Questions, instance: str, spooled: Spooled | None) -> Origin
 
 def _origin_of(document: Document) -> Origin:
     return Origin(text(document, "service.name"), text(part(document, "service"), "node.name"))
+
+
+def _parsed(bodies: Iterable[bytes]) -> Iterator[Document]:
+    """What of it is JSON; a spool holds what its writer wrote."""
+    for body in bodies:
+        try:
+            yield parse(body)
+        except ValueError:
+            continue
 
 
 def _is_selected(asked: _Questions, selection: Selection, sequences: Sequences, origin: Origin) -> bool:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from clusterlog.ship.quarantine import letters
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import Instance, LaneReader, instances
 from clusterlog.spool.segment import LANES, Record
 from clusterlog.store.base import Progress, unseen
-from clusterlog.store.document import parse
 from clusterlog.store.ranges import Ranges, merged
 
 
@@ -24,15 +22,15 @@ from clusterlog.store.ranges import Ranges, merged
 class Remains:
     """What the spool holds of one instance.
 
-    ``states`` are its own state events, and ``first`` any event of it, parsed. ``until`` is the last number that was
-    looked for; a living instance says more meanwhile.
+    ``states`` are its own state events and ``first`` any event of it, as they were written. ``until`` is the last
+    number that was looked for; a living instance says more meanwhile.
     """
 
     numbers: Ranges = ()
     alive: bool = False
     until: int = 0
-    states: list[dict[str, Any]] = field(default_factory=list)
-    first: dict[str, Any] | None = None
+    states: list[bytes] = field(default_factory=list)
+    first: bytes = b""
 
 
 def inventory(home: Path, progress: Progress = unseen) -> dict[str, Remains]:
@@ -82,14 +80,10 @@ class _Count:
             self._numbers[-1] = self._numbers[-1][0], record.sequence
         else:
             self._numbers.append((record.sequence, record.sequence))
-        if record.state or self.remains.first is None:
-            try:
-                event = parse(record.payload)
-            except ValueError:
-                return
-            self.remains.first = self.remains.first or event
-            if record.state:
-                self.remains.states.append(event)
+        if record.state:
+            self.remains.states.append(record.payload)
+        if not self.remains.first:
+            self.remains.first = record.payload
 
     def finished(self) -> Remains:
         self.remains.numbers = merged(self._numbers)

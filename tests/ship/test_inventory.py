@@ -1,5 +1,7 @@
 """What waits in the spools is known by number, whoever writes or removes meanwhile."""
 
+import json
+
 import pytest
 
 from clusterlog.ship.inventory import inventory, kept_aside
@@ -23,7 +25,7 @@ def test_numbers_of_both_lanes_are_one_row(home):
     writer.close(1)
     (remains,) = inventory(home.path).values()
     assert (remains.numbers, remains.until, remains.alive) == (((1, 6),), 6, False)
-    assert [each["event"]["action"] for each in remains.states] == ["open", "close"]
+    assert [json.loads(each)["event"]["action"] for each in remains.states] == ["open", "close"]
 
 
 def test_what_a_writer_dropped_is_no_number_and_its_drop_event_is_seen(home):
@@ -33,7 +35,8 @@ def test_what_a_writer_dropped_is_no_number_and_its_drop_event_is_seen(home):
     home.say(writer, 2)
     (remains,) = inventory(home.path).values()
     assert remains.numbers == ((1, 2), (4, 5))
-    told = [each["clusterlog"]["state"] for each in remains.states if each["event"]["action"] == "drop"]
+    states = [json.loads(each) for each in remains.states]
+    told = [each["clusterlog"]["state"] for each in states if each["event"]["action"] == "drop"]
     assert [(each["first_seq"], each["last_seq"], each["reason"]) for each in told] == [(3, 3, "oversize")]
 
 
