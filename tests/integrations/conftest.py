@@ -296,17 +296,20 @@ def tracer(provider: Any) -> Any:
 
 
 @pytest.fixture
-def run_program(tmp_path: Path) -> Callable[[str], Events]:
-    """Run a program of its own with a home as its argument; gives what lies in the spool afterwards."""
+def run_program(tmp_path: Path) -> Callable[..., Events]:
+    """Run a program of its own with a home as its argument; gives what lies in the spool afterwards.
 
-    def run(code: str) -> Events:
+    ``before`` are arguments of Python's in front of the program; ``{home}`` in one of them is the home.
+    """
+
+    def run(code: str, *before: str) -> Events:
         file, home = tmp_path / "program.py", tmp_path / "of-the-program"
         file.write_text(code, encoding="utf-8")
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, str(file), str(home)], capture_output=True, text=True, timeout=60, check=False, env=environ
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        command = [sys.executable, *(each.format(home=home) for each in before), str(file), str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
+        assert done.returncode == 0, done.stderr
+        assert not [line for line in done.stderr.splitlines() if "Error" in line], done.stderr
         return Events(event for event in read(home) if event["event"]["kind"] != "state")
 
     return run

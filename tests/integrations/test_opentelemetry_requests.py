@@ -16,12 +16,14 @@ from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
 from opentelemetry.trace import INVALID_SPAN, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import clusterlog
 from clusterlog.context import request as context
 from clusterlog.context.request import Request
+from clusterlog.integrations.opentelemetry.processor import SpanProcessor
 from clusterlog.search.story.caused import caused
 from clusterlog.search.story.journey import journey
 
@@ -215,6 +217,72 @@ def test_what_a_carrier_has_brought_along_is_left_alone_and_spans_inside_continu
     assert parent_of(told["first"]) == access["span"]["id"], "between the caller and this span is the request"
     assert told["elsewhere"]["trace"]["id"] == trace_id(elsewhere) != TRACE
     assert parent_of(told["elsewhere"]) == access["span"]["id"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_server_span_in_another_trace_than_the_carriers_is_not_the_requests_own(started, tracer, inside):
+    async def app(scope, receive, send):
+        if inside:
+            with tracer.start_as_current_span("elsewhere", context=otel_context.Context(), kind=SpanKind.SERVER):
+                log.info("handling")
+        await handler(scope, receive, send)
+
+    ours = clusterlog.instrument(app)
+    if inside:
+        request_id = ask(ours, THEIRS)
+    else:
+        with tracer.start_as_current_span("elsewhere", kind=SpanKind.SERVER):
+            request_id = ask(ours, THEIRS)
+    (access,) = started().of(request_id)["access"]
+    assert (access["trace"]["id"], parent_of(access)) == (TRACE, CALLER)
+    elsewhere = next(event for event in started()["span"] if event["message"] == "elsewhere")
+    assert elsewhere["trace"]["id"] != TRACE
+    assert elsewhere["span"]["id"] != access["span"]["id"]
+
+
+def test_a_server_span_that_two_processors_see_is_told_by_the_access_event_alone(started, provider):
+    provider.add_span_processor(SpanProcessor())
+    ask(ORDERS["ours outermost"]())
+    events = started()
+    assert len(events["access"]) == 1
+    assert events["span"].messages == ["work"]
+
+
+def test_an_application_called_within_a_request_without_a_socket_is_a_child_of_its_server_span(started, exported):
+    async def front(scope, receive, send):
+        async def nothing(message):
+            """The answer of the inner one is not looked at."""
+
+        inner = {**scope, "path": "/inner", "headers": []}
+        inner.pop("clusterlog.request", None)
+        await asyncio.create_task(back(inner, receive, nothing))
+        await handler(scope, receive, send)
+
+    back = clusterlog.instrument(handler)
+    request_id = ask(instrumented(clusterlog.instrument(front)))
+    events = started()
+    (outer,) = events.of(request_id)["access"]
+    (inner,) = [event for event in events["access"] if event["url"]["path"] == "/inner"]
+    assert outer["span"]["id"] == span_id(exported()["GET /a"]) != inner["span"]["id"]
+    assert parent_of(inner) == outer["span"]["id"]
+    assert inner["trace"]["id"] == outer["trace"]["id"]
+
+
+def test_a_span_inside_of_one_that_is_not_recorded_is_told_as_part_of_what_is(started, provider, entered):
+    class NotTheOuter(Sampler):
+        def should_sample(self, parent_context, trace_id, name, *args, **named):
+            return SamplingResult(Decision.DROP if name == "outer" else Decision.RECORD_AND_SAMPLE)
+
+        def get_description(self):
+            return "NotTheOuter"
+
+    provider.sampler = NotTheOuter()
+    tracer = provider.get_tracer("picky")
+    with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
+        log.info("inside")
+    (event,), (line,) = started()["span"], started()["app"]
+    assert event["message"] == "inner"
+    assert parent_of(event) == parent_of(line) == entered.span_id
 
 
 def test_of_a_peer_that_is_not_believed_opentelemetry_decides_about_the_trace_and_we_about_the_request(
@@ -471,6 +539,24 @@ def test_a_clients_span_that_is_no_http_call_is_told_beside_the_call_it_is_in(
     assert callee.seen[0]["traceparent"].split("-")[2] == call["span"]["id"]
 
 
+def test_where_opentelemetry_writes_other_headers_the_callee_is_told_of_our_call(
+    started, tracer, callee, clients, entered, monkeypatch
+):
+    class Other(TraceContextTextMapPropagator):
+        fields = frozenset({"b3"})
+
+        def inject(self, carrier, context=None, setter=None):
+            carrier["b3"] = "1"
+
+    monkeypatch.setattr("opentelemetry.propagate._HTTP_TEXT_FORMAT", Other())
+    by_httpx(callee.url)
+    events = started()
+    (call,) = events["call"]
+    assert events["span"].messages == ["GET"]
+    assert callee.seen[0]["traceparent"] == f"00-{TRACE}-{call['span']['id']}-01"
+    assert parent_of(events["span"][0]) == entered.span_id
+
+
 def test_flags_follow_opentelemetrys_sampling(started, provider, callee, clients):
     provider.sampler = ALWAYS_OFF
     context.enter(Request("r1", "ab" * 16, "cd" * 8))
@@ -597,6 +683,15 @@ def test_a_step_in_an_unsampled_trace_is_told_with_the_ids_opentelemetry_gave_it
     assert not active.is_recording()
 
 
+def test_a_step_that_somebody_else_has_caused_names_its_cause(started, tracer):
+    token = otel_context.attach(extract({"traceparent": THEIRS[1].decode()}))
+    with clusterlog.step("consume"):
+        pass
+    otel_context.detach(token)
+    (event,) = started()["span"]
+    assert (event["trace"]["id"], parent_of(event)) == (TRACE, CALLER)
+
+
 def test_without_a_provider_a_step_has_an_id_of_its_own(started, no_provider, entered):
     with clusterlog.step("charge card"):
         log.info("inside")
@@ -637,10 +732,15 @@ def relayed(serve, servers, tmp_path):
     return run
 
 
+def ends_a_visit(event):
+    of_a_server = event.get("clusterlog", {}).get("span", {}).get("kind") == "server"
+    return event["event"]["dataset"] == "clusterlog.access" or of_a_server
+
+
 @pytest.mark.parametrize("middle", ["otel+us", "otel"])
 def test_a_request_through_plain_services_and_one_that_opentelemetry_instruments_is_one_story(relayed, until, middle):
     request_id, events = relayed("us", middle, "us")
-    until(lambda: len(events().of(request_id)["access"]) >= (2 if middle == "otel+us" else 1), "the last event")
+    until(lambda: sum(map(ends_a_visit, events())) == 3, "the last event of each")
     known = events().of(request_id)
     following = caused(known, events())
     told = journey([*known, *following])
