@@ -15,7 +15,7 @@ PIP_TOOLS := pip-tools==7.6.2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test campaign check bench lock clean
+.PHONY: help setup demo test campaign engines check bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ test: setup check ## Check, then run every test
 
 campaign: setup ## Run the long proofs: kills by the dozen, each with its seed
 	$(BIN)/python -m pytest -m campaign -s
+
+engines: setup ## Fetch the search servers that tests start (Java and Maven are needed), into a cache of your home
+	$(BIN)/python tests/engines/fetch.py
 
 check: setup ## Lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .

