@@ -19,6 +19,7 @@ LATE_NS = 10_000_000
 T = TypeVar("T")
 
 _THROUGH = frozenset({"server", "consumer", "internal"})  # spans around an access event in its own process
+_WITHIN = frozenset({"", "client", "producer"})  # spans whose parents are of their own process; a step has no role
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class _Spans:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._parents = {event.span: event.parent for event in events if event.span and event.parent}
-        self._calls = {event.span for event in events if event.kind == "call"}
+        self._within = {e.span for e in events if e.kind == "call" or (e.kind == "span" and e.role in _WITHIN)}
         self._ended = {event.span for event in events if event.kind in ("call", "span")}
         self._seen = {event.span for event in events if event.span}
         accesses = {event.span: event for event in events if event.kind == "access" and event.span}
@@ -138,7 +139,7 @@ class _Spans:
         return self._only or self._enclosing(event)
 
     def _root(self, span: str) -> str:
-        """Up the parents as far as they are of this process, which a call's own parent always is."""
+        """Up the parents as far as they are of this process, as those of calls and steps always are."""
         return self._up(span, self._servers)
 
     def _up(self, span: str, servers: Iterable[str]) -> str:
@@ -149,7 +150,7 @@ class _Spans:
             parent = self._parents.get(span, "")
             if parent in passed:
                 return ""
-            if not parent or (parent not in self._seen and span not in self._calls):
+            if not parent or (parent not in self._seen and span not in self._within):
                 return span
             passed.add(parent)
             span = parent

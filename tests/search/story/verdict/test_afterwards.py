@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_work_that_went_on_after_the_response_is_told_as_such(story: Any, said: Any) -> None:
+    shop, orders = story.process("shop-1"), story.process("orders-1", host="host-of-shop-1")
+    orders.access(8, 5, "POST /b", 202, span="s2", parent="c1")
+    shop.call(9, 7, "POST http://orders.example/b", 202, span="c1", parent="s1")
+    shop.access(10, 10, "POST /", 200, span="s1")
+    shop.log(40, "hardly after", span="s1")
+    assert len(said(story, "time")) == 1
+    shop.log(350, "mailed", span="s1")
+    orders.log(2110, "written", span="s2")
+    assert said(story, "time")[1:] == [
+        "background work went on after the response, for 2.10 s on orders-1 and 340 ms on shop-1"
+    ]
+
+
+def test_an_error_in_background_work_is_told_though_the_request_went_well(story: Any, said: Any) -> None:
+    shop = story.process("shop-1")
+    shop.access(10, 10, "POST /", 200, span="s1")
+    shop.log(2310, "mail server gone", level="error", span="s1", logger="shop.mail")
+    assert said(story, "failure") == []
+    assert said(story, "time")[1:] == [
+        (
+            "background work went on after the response, for 2.30 s on shop-1, with an error: "
+            "shop.mail on shop-1: mail server gone at +2.310 s"
+        )
+    ]
+
+
+def test_a_pause_in_background_work_is_not_where_the_time_of_a_request_went(story: Any, said: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(60, "hello", span="s1")
+    shop.access(100, 100, "POST /", 200, span="s1")
+    shop.log(5000, "late", span="s1")
+    assert said(story, "time")[0] == (
+        'Succeeded in 100 ms, all of it on shop-1, 60 ms of it without events until "hello"'
+    )
