@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from clusterlog.cli.find import follow
+from clusterlog.search.live import stream
 from clusterlog.store.base import Delivery
 from clusterlog.store.embedded import EmbeddedStore
 
@@ -68,3 +70,22 @@ def checkouts(stories: Any, keep: Any) -> Any:
     for number, at in enumerate((1000, 2000, 3000)):
         documents += stories.healthy_checkout(id=f"healthy-{number}", first=0x20 * (number + 1), at=at).documents
     return keep(*documents)
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """What happens while a command looks on: a step each time it waits, and when none is left, Ctrl-C."""
+
+    def happen(*steps: Callable[[], object]) -> None:
+        left = iter(steps)
+
+        def wait(reader: follow.Reader, seconds: float) -> None:
+            step = next(left, None)
+            if step is None:
+                raise KeyboardInterrupt
+            step()
+
+        monkeypatch.setattr(follow.Reader, "wait", wait)
+        monkeypatch.setattr(stream, "WINDOW_NS", 1)  # no event is held back for another
+
+    return happen
