@@ -15,7 +15,7 @@ PIP_TOOLS := pip-tools==7.6.2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test campaign engines check bench lock clean
+.PHONY: help setup demo test campaign engines check bench screens lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ check: setup ## Lint, formatting, types and the direction of imports
 
 bench: setup ## Measure clusterlog beside its peers; one table
 	$(BIN)/python -m bench
+
+screens: setup ## Draw the screens of the documentation anew
+	$(BIN)/python docs/screens/draw.py
 
 lock: ## Resolve pyproject.toml again into requirements/dev.txt, everything at its newest
 	$(PYTHON) -m venv --clear build/lock
