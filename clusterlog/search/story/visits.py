@@ -134,6 +134,9 @@ class _Spans:
     def server_of(self, event: Event) -> str:
         """The server span an event belongs to; empty if that cannot be told."""
         root = self._root(event.span)
+        if root and root not in self._seen and root not in self._parents:
+            # A step that has not ended, or a visit that has told nothing of its own.
+            return self._enclosing(event) or ("" if self._servers else self._only) or root
         if root in self._servers or (root and root in self._parents) or (root and root not in self._ended):
             return root
         return self._only or self._enclosing(event)
