@@ -482,6 +482,9 @@ if __name__ == "__main__":
     with clusterlog.extract(None), tracer.start_as_current_span("in the parent"):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             pool.submit(work).result()
+    with tracer.start_as_current_span("outside of requests"):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            pool.submit(work).result()
     span = tracer.start_span("forked")
     child = os.fork()
     span.end()
@@ -490,11 +493,11 @@ if __name__ == "__main__":
     assert not clusterlog.dropped()
 """
     events = run_program(code)
-    assert Counter(events["span"].messages) == {"in the parent": 1, "forked": 1}
-    outer = next(event for event in events["span"] if event["message"] == "in the parent")
-    (line,) = events["app"]
-    assert (line["trace"]["id"], line["span"]["id"]) == (outer["trace"]["id"], outer["span"]["id"])
-    assert parent_of(line) == parent_of(outer)
+    assert Counter(events["span"].messages) == {"in the parent": 1, "outside of requests": 1, "forked": 1}
+    for line, name in zip(events["app"], ("in the parent", "outside of requests"), strict=True):
+        outer = next(event for event in events["span"] if event["message"] == name)
+        assert (line["trace"]["id"], line["span"]["id"]) == (outer["trace"]["id"], outer["span"]["id"])
+        assert parent_of(line) == parent_of(outer)
 
 
 def test_an_untouched_program_under_run_has_its_spans_on_the_road(run_program):
