@@ -175,7 +175,7 @@ def _show(run: Run, settings: Settings) -> None:
     paint.say(f"{paint.amount(total)} requests: {told}; one that failed:\n")
     home = () if settings.home_path == Path.cwd() / ".clusterlog" else ("--home", settings.home)
     failing = run.examples["failed"].id
-    call(["trace", failing, *home])
+    call(["trace", failing, "--format", "human", "--no-pager", *home])
     paint.say("\nto look further:")
     slow = [(("trace", run.examples["slow"].id), "a slow one")] if "slow" in run.examples else []
     for words, meaning in [
