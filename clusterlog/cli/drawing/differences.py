@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, Segment, bounded, row_of, wrapped
+from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, Segment, row_of, wrapped
 from clusterlog.cli.drawing.story.message import error, message, offset, where
 from clusterlog.cli.drawing.table import table
 from clusterlog.cli.line import fields, letter, short
@@ -28,8 +28,7 @@ def rows(
     the second request was taken.
     """
     drawing = _Drawing(found, width, Pen(ASCII if ascii_only else Ink(), ascii_only))
-    for row in drawing.rows(twin, everything):
-        yield row if width is None else bounded(row, width)
+    yield from drawing.rows(twin, everything)
 
 
 class _Drawing:

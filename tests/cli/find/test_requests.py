@@ -145,6 +145,13 @@ def test_people_get_short_ids_and_the_day_once(run, checkouts, monkeypatch, on_t
     assert run("search", "--group", "request", "--limit", "4").err == ""
 
 
+def test_what_is_asked_for_plain_is_whole_on_a_terminal_too(run, checkouts, monkeypatch, on_terminal):
+    monkeypatch.setattr(paint, "width", lambda: 60)
+    lines = run("search", "--group", "request", "--format", "plain").lines
+    assert FAILED in lines[1]
+    assert lines[1].endswith("payments-1")
+
+
 def test_the_slowest_come_last_if_they_are_asked_for(run, checkouts):
     asked = ("search", "--group", "request", "--sort", "duration", "--limit", "1", "--ndjson")
     assert [json.loads(line)["id"] for line in run(*asked).lines] == [FAILED]

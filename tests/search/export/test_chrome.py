@@ -61,6 +61,13 @@ def test_times_are_corrected_as_the_request_s_clocks_are(checkout: Any) -> None:
     assert min(event["ts"] for event in skewed) >= 0
 
 
+def test_what_was_told_before_the_request_began_moves_everything_to_the_right(story: Any) -> None:
+    story.process("shop-1").access(5, 5, "GET /", 200, span="s1")
+    story.process("mail-1", skew_ms=-100).log(3, "mailed")
+    times = {event["name"]: event["ts"] for event in told(story) if event["ph"] in "Xi"}
+    assert times == {"mailed": 0.0, "GET /": 97_000.0}
+
+
 def test_an_event_without_a_time_has_no_place_and_is_counted(story: Any) -> None:
     shop = story.process("shop-1")
     shop.log(1, "a", **{"@timestamp": "noon"})

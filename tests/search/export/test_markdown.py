@@ -74,6 +74,13 @@ def test_a_code_span_holds_what_it_was_given(foreign: str, expected: str) -> Non
     assert code(foreign) == expected
 
 
+def test_a_stack_trace_neither_ends_its_block_nor_steers_a_terminal(story: Any) -> None:
+    trace = "```\n````\n\x1b[2J"
+    story.process("shop-1").log(1, "x", level="error", error={"type": "E", "stack_trace": trace})
+    lines = told(story).split("\n")
+    assert lines[lines.index("`````text") :] == ["`````text", "```", "````", r"\x1b[2J", "`````", ""]
+
+
 FOREIGN = st.text(st.sampled_from("ab `|\\\n<>*_#@[]()!-~&\r\x1b\u202e\u2028é漢")) | st.text()
 
 
