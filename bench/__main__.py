@@ -20,6 +20,7 @@ GOALS = (
         0.35,
         "Logger class / python-json-logger with orjson",
     ),
+    ("enabled", "clusterlog in a span", "clusterlog native", 1.1, "inside of a span of OpenTelemetry / without it"),
     ("disabled", "clusterlog native", "stdlib text", 1.0, "disabled, five fields / stdlib's same call"),
     ("disabled", "clusterlog native", "stdlib text", 0.8, "  the goal that follows"),
     ("disabled-bare", "clusterlog native", "stdlib text", 1.0, "disabled, message only / stdlib"),

@@ -171,6 +171,16 @@ def clusterlog_native(path: Path) -> dict[str, Loop]:
     return native_loops(clusterlog.get_logger("bench"))
 
 
+def clusterlog_in_a_span(path: Path) -> dict[str, Loop]:
+    """Our logger while OpenTelemetry is joined and one of its spans is active."""
+    from opentelemetry import context, trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    loops = clusterlog_native(path)
+    context.attach(trace.set_span_in_context(TracerProvider().get_tracer("bench").start_span("work")))
+    return loops
+
+
 def clusterlog_handler(path: Path) -> dict[str, Loop]:
     """Standard logging through our handler."""
     _start(path)
@@ -231,6 +241,7 @@ PEERS = {
     "structlog fastest": structlog,
     "floor": floor,
     "clusterlog native": clusterlog_native,
+    "clusterlog in a span": clusterlog_in_a_span,
     "clusterlog Logger": clusterlog_logger,
     "clusterlog Handler": clusterlog_handler,
 }

@@ -23,7 +23,7 @@ def join(tracer: Tracer | None) -> None:
     """Let the ids of another tracer win from here on; with ``None``, of nobody any more."""
     global now
     tracing.joined = tracer
-    now = current.get if tracer is None else _traced
+    now = current.get if tracer is None else _traced_by(tracer)
 
 
 def here() -> Scope | None:
@@ -34,20 +34,26 @@ def here() -> Scope | None:
     return found
 
 
-def _traced() -> Scope | None:
-    found = current.get()
-    tracer = tracing.joined
-    span = None if tracer is None else tracer.active()
-    if tracer is None or span is None:
-        return found
-    if found is not None and found.request is not None and found.request.ended is not None and found.over():
-        found = None
-    latest = _latest.get()
-    if latest is not None and latest[0] is found and latest[1] is span:
-        return latest[2]
-    made = _placed(found, tracer.ids(span))
-    _latest.set((found, span, made))
-    return made
+def _traced_by(tracer: Tracer) -> Callable[[], Scope | None]:
+    """``now`` while ``tracer`` is joined; what it asks each time is bound beforehand, for every line asks."""
+    scope_of, active, latest_of = current.get, tracer.active, _latest.get
+
+    def traced() -> Scope | None:
+        found = scope_of()
+        span = active()
+        if span is None:
+            return found
+        request = None if found is None else found.request
+        if found is not None and request is not None and request.ended is not None and found.over():
+            found = None
+        latest = latest_of()
+        if latest is not None and latest[0] is found and latest[1] is span:
+            return latest[2]
+        made = _placed(found, tracer.ids(span))
+        _latest.set((found, span, made))
+        return made
+
+    return traced
 
 
 def _placed(found: Scope | None, ids: SpanIds | None) -> Scope | None:
