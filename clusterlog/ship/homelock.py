@@ -10,6 +10,19 @@ from typing import Self
 from clusterlog.errors import HomeBusy, NotAllowed, SettingError
 from clusterlog.spool import filesystem, liveness
 
+_MARKS = ("spool", "run", "store", "clusterlog.toml")
+
+
+def is_home(path: Path) -> bool:
+    """Whether a directory is a home, or an empty one that was made to become one."""
+    try:
+        there = os.listdir(path)
+    except FileNotFoundError:
+        return False
+    except OSError:  # whoever wants to use it is told why that cannot be
+        return True
+    return not there or any(mark in there for mark in _MARKS)
+
 
 class HomeLock:
     """The lock of a home, held until ``release`` or the end of the process."""

@@ -12,6 +12,7 @@ from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
 from clusterlog.ship.homelock import HomeLock
 from clusterlog.spool.reader import Instance, instances, records
 from clusterlog.spool.segment import Record
+from clusterlog.store.base import Progress, unseen
 
 SCHEMA = "clusterlog.status/1"
 
@@ -25,14 +26,26 @@ def publish(home: Path, url: str, error: str) -> None:
         return
 
 
-def status(settings: Settings) -> dict[str, Any]:
-    """``clusterlog.status/1`` of a home (CONTRACTS)."""
+def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
+    """``clusterlog.status/1`` of a home (CONTRACTS); ``progress`` counts bytes of the spools.
+
+    Beside what the contract names, an instance has ``seen_s``, seconds since its last event in the spool, and
+    ``waiting``, how many of its events are not delivered.
+    """
     home = settings.home_path
     acknowledged = Acknowledged.load(home)
     pid = HomeLock.holder(home)
     told = _published(home)
     backlog = _Backlog()
-    described = [backlog.add(home / "spool", each, acknowledged) for each in instances(home / "spool")]
+    described = []
+    found = instances(home / "spool")
+    total = sum(sum(each.segments.values()) for each in found)
+    done = 0
+    for each in found:
+        described.append(backlog.add(home / "spool", each, acknowledged))
+        done += sum(each.segments.values())
+        progress(done, total)
+    described.sort(key=lambda instance: instance["state"] != "alive")
     shipped, dead = acknowledged.totals["shipped"], acknowledged.totals["dead"]
     error = told.get("error", "") if pid else ""
     url = (told.get("url") if pid else "") or settings.store or str(home / "store")
@@ -73,11 +86,11 @@ class _Backlog:
     def add(self, spool: Path, instance: Instance, acknowledged: Acknowledged) -> dict[str, Any]:
         """Count one instance and describe it."""
         known = acknowledged.instances.get(instance.id, IntervalSet())
-        last, origin = 0, b""
+        last, origin, seen_ns, before = known.last, b"", 0, self.events
         for _, item in records(spool, instance):
             if not isinstance(item, Record):
                 continue
-            last, origin = max(last, item.sequence), origin or item.payload
+            last, origin, seen_ns = max(last, item.sequence), origin or item.payload, max(seen_ns, item.wall_ns)
             if item.sequence not in known:
                 self.events += 1
                 self.bytes += len(item.payload)
@@ -90,13 +103,17 @@ class _Backlog:
             "pid": instance.pid if instance.pid > 0 else None,
             "state": "alive" if instance.alive else "dead",
             "sequence": last,
+            "seen_s": _age_s(seen_ns),
+            "waiting": self.events - before,
         }
 
     def oldest_age_s(self) -> float | None:
         """How long the oldest of them waits, in seconds; ``None`` if nothing waits."""
-        if not self._oldest_ns:
-            return None
-        return round(max(0, time.time_ns() - self._oldest_ns) / 1e9, 3)
+        return _age_s(self._oldest_ns)
+
+
+def _age_s(ns: int) -> float | None:
+    return round(max(0, time.time_ns() - ns) / 1e9, 3) if ns else None
 
 
 def _origin(payload: bytes) -> tuple[str | None, str | None]:

@@ -15,7 +15,7 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, duration, with_settings
-from clusterlog.errors import HomeBusy
+from clusterlog.errors import HomeBusy, NotFound
 from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
     """
     if timeout is not None and not once:
         raise click.UsageError("--timeout goes with --once: without it, this waits for nobody")
+    _look_for_home(settings)
     begun = time.monotonic()
     if once:
         report, sink = deliver(settings, timeout)
@@ -55,6 +56,14 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
         paint.emit(json.dumps({"schema": SCHEMA, "home": settings.home, "sink": sink, **told}).encode())
     if not until_eof:
         paint.say(_summary(told, sink, time.monotonic() - begun))
+
+
+def _look_for_home(settings: Settings) -> None:
+    """Whoever ships does not make a home: a mistyped one would be shipped for ever, and nothing ever arrive."""
+    from clusterlog.ship.homelock import is_home
+
+    if not is_home(settings.home_path):
+        raise NotFound(f"no home at {settings.home}: nothing has logged there; --home DIR names another")
 
 
 def told_of(report: Report | None) -> dict[str, Any]:

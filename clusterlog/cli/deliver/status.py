@@ -24,7 +24,8 @@ def status(settings: Settings, as_json: bool) -> None:
     """
     from clusterlog.ship.status import status as read
 
-    told = read(settings)
+    with paint.progress("reading the spools", "bytes") as advance:
+        told = read(settings, advance)
     if not settings.home_path.is_dir():
         paint.say(
             f"clusterlog: no home at {escaped(settings.home)}: nothing has logged there; --home DIR names another"
@@ -43,13 +44,22 @@ def status(settings: Settings, as_json: bool) -> None:
             escaped(each["node"] or "-"),
             str(each["pid"] or "-"),
             each["state"],
-            str(each["sequence"]),
+            _ago(each["seen_s"]),
+            paint.amount(each["sequence"]),
+            paint.amount(each["waiting"]) if each["waiting"] else "-",
         )
         for each in told["instances"]
     ]
     if rows:
-        for text in paint.table(("INSTANCE", "SERVICE", "NODE", "PID", "STATE", "SEQUENCE"), rows, "PID SEQUENCE"):
+        headings = ("INSTANCE", "SERVICE", "NODE", "PID", "STATE", "SEEN", "SEQUENCE", "WAITING")
+        for text in paint.table(headings, rows, "PID SEEN SEQUENCE WAITING"):
             click.echo(text)
+
+
+def _ago(seconds: float | None) -> str:
+    from clusterlog.search.instant import spoken
+
+    return "-" if seconds is None else f"{spoken(int(seconds * 1e9))} ago"
 
 
 def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -58,7 +68,7 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
     waits = "nothing waits"
     if backlog["events"]:
         waits = f"{paint.counted(backlog['events'], 'event')}, {paint.size(backlog['bytes'])}"
-        waits += f", the oldest for {backlog['oldest_age_s']:.1f} s"
+        waits += f", the oldest of them said {_ago(backlog['oldest_age_s'])}"
     lost = told["dropped"]
     state = paint.inked(store["state"], {"reachable": "good", "unreachable": "bad"}.get(store["state"], "dim"))
     return [

@@ -220,6 +220,7 @@ def test_without_shipping_the_events_wait_in_the_spool(run, log, home):
 
 
 def test_a_home_that_another_process_ships_is_left_to_it(run, log, home, process, until):
+    home.path.mkdir(exist_ok=True)
     shipper = process("ship", "--home", home)
     until(lambda: HomeLock.holder(home.path) == shipper.pid, "the shipper holds the lock")
     result = run("ingest", log("shop.log", *map(line, range(5))), "--json")

@@ -51,6 +51,7 @@ def held(home):
 @pytest.fixture
 def shipping(process, home, until):
     """`clusterlog ship` runs, and holds the lock."""
+    home.path.mkdir()
     started = process("ship", "--home", home)
     until(lambda: HomeLock.holder(home.path) == started.pid, "the shipper holds the lock")
     return started
@@ -145,6 +146,7 @@ def test_a_signal_ends_shipping_in_order(home, shipping, run, until, number):
 
 
 def test_shipping_until_the_end_of_input_says_nothing_and_ends_with_it(process, home, until):
+    home.path.mkdir()
     started = process("ship", "--until-eof", "--home", home, stdin=subprocess.PIPE)
     until(lambda: HomeLock.holder(home.path) == started.pid, "the shipper holds the lock")
     assert started.communicate(timeout=30) == (b"", b"")
@@ -211,10 +213,45 @@ def test_status_tells_what_waits_and_what_was_shipped(run, said):
     ]
     assert lines[3].startswith("waiting   7 events, ")
     assert lines[4:7] == ["events    7 accepted, 0 shipped", "lost      nothing", "refused   nothing"]
-    assert [line.split()[1:3] for line in lines[9:]] == [["shop", "shop-1"], ["orders", "orders-1"]]
+    assert [line.split()[1:3] for line in lines[9:]] == [["orders", "orders-1"], ["shop", "shop-1"]]  # who lives first
+    assert [line.split()[-1] for line in lines[9:]] == ["2", "5"]
     run("ship", "--once")
     after = run("status").lines
     assert after[3:5] == ["waiting   nothing waits", "events    10 accepted, 10 shipped"]  # 3 of the shipper
+    speaker.end()
+
+
+@pytest.mark.parametrize("arguments", [["--once"], [], ["--once", "--json"]])
+def test_a_home_that_is_not_there_is_not_made_by_who_ships_it(run, home, arguments):
+    result = run("ship", *arguments)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"clusterlog: no home at {home}: nothing has logged there; --home DIR names another\n"
+    assert not home.path.exists()
+
+
+def test_a_directory_of_something_else_is_no_home(run, home):
+    home.path.mkdir()
+    (home.path / "photographs").mkdir()
+    assert run("ship", "--once").code == 1
+    assert [path.name for path in home.path.iterdir()] == ["photographs"]
+    (home.path / "clusterlog.toml").touch()
+    assert run("ship", "--once").code == 0
+
+
+def test_an_empty_directory_made_for_it_becomes_a_home(run, home):
+    home.path.mkdir()
+    assert run("ship", "--once").err.startswith("shipped 0 events")
+
+
+def test_status_says_when_each_process_was_seen_and_how_much_of_it_waits(run, home):
+    speaker = home.speaker()
+    speaker.say("one")
+    (told,) = json.loads(run("status", "--json").out)["instances"]
+    assert told["waiting"] == 2 and told["state"] == "alive" and told["seen_s"] >= 0
+    run("ship", "--once")
+    (told,) = json.loads(run("status", "--json").out)["instances"]
+    assert (told["waiting"], told["sequence"]) == (0, 2)
+    assert run("status").lines[-1].split()[-1] == "-"
     speaker.end()
 
 
