@@ -333,5 +333,5 @@ def _legal(text: str) -> str:
 
 
 def fingerprint(names: list[str]) -> str:
-    """What tells one fault from another: 16 hex digits made of an exception's type and the functions it came through."""
+    """What tells one fault from another: 16 hex digits, of an exception's type and the functions it came through."""
     return hashlib.blake2b("\n".join(names).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
