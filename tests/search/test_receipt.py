@@ -1,13 +1,16 @@
 """What is known to be complete of a request, and what of it is proven to be lost."""
 
+import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from clusterlog.search.instant import rfc3339
-from clusterlog.search.receipt import SILENT_NS, Loss, Receipt, receipts, sentences
+from clusterlog.search.receipt import SILENT_NS, Loss, Receipt, ask, questions, receipts, sentences
 from clusterlog.search.story.journey import Journey, journey
-from clusterlog.store.base import Sequences
+from clusterlog.store.base import Delivery, Sequences
+from clusterlog.store.embedded import EmbeddedStore
 
 NOON_NS = 1_793_707_200_000_000_000  # as in the stories
 SHIPPER = "5" * 32
@@ -227,3 +230,32 @@ def test_state_events_of_strangers_say_what_they_like(story: Any, action: str, f
     facts = {"first_seq": 3, "last_seq": 4, "count": 2, "reason": "disk_full", "backlog_events": 0}
     for value in (None, "7", [], {"a": 1}, True, -5, 10**30, 1.5):
         assert only(story, told(shop, 120, action, **{**facts, fact: value})).text.isprintable()
+
+
+def test_a_store_is_asked_for_what_the_receipts_need(story: Any, tmp_path: Any) -> None:
+    """Three questions for all processes, and of a thousand heartbeats only those that say something."""
+    shop, orders = one_visit(story, lost=2, before=3), story.process("orders-1")
+    orders.sequence = 1
+    orders.log(105, "hello", span="s2")
+    orders.access(108, 4, "GET /", 200, span="s2")
+    states = [told(shop, 120, "drop", first_seq=6, last_seq=7, count=2, reason="disk_full")]
+    for process in (shop, orders):
+        times = [*range(-600_000, 0, 60_000), *range(60_000, 600_000, 60_000)]
+        states += [told(process, at + len(states), "heartbeat", last_seq=3, backlog_events=0) for at in times]
+    with closing(EmbeddedStore.open(tmp_path / "store", "write")) as store:
+        events = [*story.documents, *states]
+        outcomes = store.deliver([Delivery(each["event"]["id"], "", 0, json.dumps(each).encode()) for each in events])
+        assert {outcome.status for outcome in outcomes} == {"stored"}
+        store.flush()
+        found = journey(story.documents)
+        asked = questions(found)
+        assert len(asked) == 3
+        assert sum(len(list(store.find(each))) for each in asked) <= 20
+        shop_s, orders_s = ask(store, found)
+    assert shop_s.text == "shop-1: 2 events dropped at source (disk full, numbers 6-7)"
+    assert orders_s.text == "orders-1 complete"  # numbers 1 to 3 are not stored, and were given before it began
+
+
+def test_a_request_of_no_process_asks_nothing(story: Any) -> None:
+    story.documents.append({"message": "from elsewhere"})
+    assert questions(journey(story.documents)) == ()
