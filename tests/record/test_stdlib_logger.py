@@ -197,6 +197,18 @@ def test_whoever_may_look_at_a_record_gets_one_from_the_moment_on_that_he_may(ro
     assert way(road, log) == RECORD
 
 
+def test_a_method_that_was_replaced_before_we_came_is_not_taken_for_the_librarys(road, log, monkeypatch):
+    def patched(self, record):
+        """An agent's, from before our import."""
+
+    original = logging.Logger.handle
+    assert stdlib._of_the_library("handle") is original
+    monkeypatch.setattr(logging.Logger, "handle", patched)
+    monkeypatch.setattr(stdlib, "_handle", stdlib._of_the_library("handle"))
+    log.info("said")
+    assert not road.said  # the agent's method has swallowed the record, as it would have the library's
+
+
 def test_when_nobody_else_looks_any_more_the_way_is_short_again(road, world, log):
     other = world.see()
     assert way(road, log) == RECORD
