@@ -150,12 +150,15 @@ def without_absurd_times(events: Iterable[Event]) -> tuple[list[Event], list[str
 
 
 def set_back(events: Iterable[Event]) -> dict[str, int]:
-    """By how much the times of a process go back within its sequence, for each clock of which any does."""
+    """By how much the times of a process go back within its sequence, for each clock of which any does.
+
+    ``events`` are in causal order, so that those of a process are in that of its sequence.
+    """
     found: dict[str, int] = {}
     latest: dict[str, int] = {}
-    for event in sorted((e for e in events if e.sequence is not None), key=lambda e: (e.instance, e.sequence)):
+    for event in events:
         time, before = event.time_ns, latest.get(event.instance)
-        if time is None or not event.instance:
+        if time is None or event.sequence is None or not event.instance:
             continue
         if before is not None and before - time > STEP_NS:
             found[event.clock] = max(found.get(event.clock, 0), before - time)

@@ -24,9 +24,8 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
     ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
     span ids; a call or span event has its own, every other event that of the work it belongs to. ``role`` is what a
     span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``.
-    ``request`` and ``trace`` are the ids that group events. Of an access event and a call, ``method`` and ``path`` are
-    what was asked, the path of an access event without what differs from request to request where that is known;
-    ``authority`` is whom a call asked.
+    ``request`` and ``trace`` are the ids that group events. Of what serves somebody and of a call, ``method`` and
+    ``path`` are what was asked, the path as a route where that is known; ``authority`` is whom a call asked.
     """
 
     id: str
@@ -136,6 +135,8 @@ def _plain(document: Document) -> Event:
     elif kind != "line":
         role = own.get("span", _NONE).get("kind", "") if kind == "span" else ""
         status = _whole(own.get("call", _NONE), "status_code")
+        if role in _SERVING:
+            method, path, status = _served(document.get("labels", _NONE))
         if kind == "call":
             url = document.get("url", _NONE)
             method, path, authority = request.get("method", ""), url.get("path", ""), _authority(url)
@@ -168,6 +169,21 @@ def _plain(document: Document) -> Event:
     return event
 
 
+def _served(labels: Document) -> tuple[str, str, int | None]:
+    """Method, route or path, and status that a server's span has among its attributes, by their newer or older names.
+
+    Source: OpenTelemetry's semantic conventions for HTTP.
+    """
+    method = labels.get("http.request.method") or labels.get("http.method")
+    path = labels.get("http.route") or labels.get("url.path") or labels.get("http.target")
+    status = _whole(labels, "http.response.status_code")
+    return (
+        method if isinstance(method, str) else "",
+        path.partition("?")[0] if isinstance(path, str) else "",
+        _whole(labels, "http.status_code") if status is None else status,
+    )
+
+
 def _joined(*texts: str) -> None:
     """Raise TypeError if one of them is none: one call for all is the cheapest check there is."""
     _EMPTY.join(texts)
@@ -175,7 +191,7 @@ def _joined(*texts: str) -> None:
 
 _EMPTY = ""
 _NONE: Document = {}
-_OBJECTS = ("event", "clusterlog", "http", "service", "log", "host", "process", "span", "trace", "url")
+_OBJECTS = ("event", "clusterlog", "http", "service", "log", "host", "process", "span", "trace", "url", "labels")
 _INNER = {
     "clusterlog": ("parent", "span", "call"),
     "http": ("request", "response"),
@@ -230,7 +246,7 @@ def content(document: Document) -> str:
 
 
 def method_and_route(event: Event) -> str:
-    """What an access event was asked: ``GET /orders/{id}``."""
+    """What somebody was asked who served a request: ``GET /orders/{id}``."""
     return f"{event.method} {event.path}".strip()
 
 
@@ -250,8 +266,8 @@ def request_line(event: Event) -> str:
 
 def name(event: Event) -> str:
     """What a person calls the work an event ends: its route, its target or the name of its step."""
-    by_kind = {"access": method_and_route, "call": request_line}.get(event.kind)
-    return (by_kind(event) if by_kind else "") or text(event.document, "message") or event.logger
+    asked = request_line(event) if event.kind == "call" else method_and_route(event)
+    return asked or text(event.document, "message") or event.logger
 
 
 def _authority(url: Document) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 from clusterlog.errors import NotFound
 from clusterlog.search.instant import rfc3339
 from clusterlog.search.story.clocks import Clock, Clocks, measured, set_back, without_absurd_times
-from clusterlog.search.story.event import Document, Event, content, is_state, method_and_route, read, text
+from clusterlog.search.story.event import Document, Event, content, is_state, read
 from clusterlog.search.story.gaps import Gap, gaps
 from clusterlog.search.story.merged import taken_apart
 from clusterlog.search.story.order import Hop, Order, Visit, ordered
@@ -140,7 +140,7 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
     order = ordered(events)
     root = _root(order)
     reference = (root or order.events[0]).clock
-    clocks = measured(order.hops, reference, set_back=set_back(events), raw_times=raw_times)
+    clocks = measured(order.hops, reference, set_back=set_back(order.events), raw_times=raw_times)
     if any(clock.corrected for clock in clocks.of.values()):
         order = order.by_time(clocks.shift_ns)
     lanes, lane_of = _lanes(order.events, clocks)
@@ -150,8 +150,8 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
     return Journey(
         id=_id(order.events, root),
         trace_ids=tuple(dict.fromkeys(event.trace for event in order.events if event.trace)),
-        method=text(root.document, "http.request.method") if root else "",
-        route=_route(root) if root else "",
+        method=root.method if root else "",
+        route=root.path if root else "",
         status=root.status if root else None,
         outcome="running" if root is None else "failed" if root.failed else "ok",
         started_ns=started,
@@ -248,10 +248,6 @@ def _is_apart(visit: Visit, access: Event, root: Event, clocks: Clocks) -> bool:
     if begun is None or ended is None or limits[0] is None or limits[1] is None:
         return False
     return begun < limits[0] or ended > limits[1]
-
-
-def _route(root: Event) -> str:
-    return method_and_route(root).removeprefix(text(root.document, "http.request.method")).strip()
 
 
 def _started(events: Sequence[Event], root: Event | None, clocks: Clocks) -> int | None:

@@ -269,3 +269,22 @@ def test_times_that_contradict_each_other_in_any_way_are_survived(any_request: A
     assert found == journey(data.draw(st.permutations(story.documents)))
     for lane in found.lanes:
         assert not (lane.clock.corrected and lane.clock.stepped_ns)
+
+
+def test_a_process_whose_times_go_back_within_its_sequence_has_a_clock_that_was_set(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(1, "begin", span="s1")
+    shop.skew_ms = -60_000
+    shop.log(10, "set back", span="s1")
+    shop.access(20, 20, "GET /", 200, span="s1")
+    found = journey(story.documents)
+    assert clocks(found)["shop-1"] == Clock(stepped_ns=59_991 * MS)
+    assert found.gaps == ()
+
+
+@pytest.mark.parametrize("back_ms", [1, 900])
+def test_times_that_go_back_by_little_are_of_threads_that_wrote_side_by_side(story: Any, back_ms: int) -> None:
+    shop = story.process("shop-1")
+    shop.log(1000, "one", span="s1")
+    shop.log(1000 - back_ms, "two", span="s1")
+    assert clocks(journey(story.documents))["shop-1"] == Clock()

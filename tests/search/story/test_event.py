@@ -138,3 +138,22 @@ def test_a_span_of_a_client_is_answered_if_it_has_a_status_or_went_well() -> Non
 @pytest.mark.parametrize(("kind", "expected"), [("server", True), ("consumer", True), ("client", False), ("", False)])
 def test_a_span_of_a_server_or_a_consumer_serves_somebody(kind: str, expected: bool) -> None:
     assert span(kind, "success").serves is expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (
+            {"http.request.method": "GET", "http.route": "/b/{id}", "http.response.status_code": 503},
+            ("GET", "/b/{id}", 503, True),
+        ),
+        ({"http.method": "GET", "http.target": "/b?secret=1", "http.status_code": 200}, ("GET", "/b", 200, False)),
+        ({"http.request.method": ["GET"], "url.path": 5, "http.status_code": "200"}, ("", "", None, False)),
+        ("none", ("", "", None, False)),
+    ],
+)
+def test_what_a_servers_span_was_asked_and_answered_is_among_its_attributes(labels: Any, expected: Any) -> None:
+    event = read(
+        {"event": {"dataset": "clusterlog.span"}, "clusterlog": {"span": {"kind": "server"}}, "labels": labels}
+    )
+    assert (event.method, event.path, event.status, event.failed) == expected

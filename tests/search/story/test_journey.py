@@ -75,6 +75,36 @@ def test_of_two_outermost_visits_the_first_is_the_request(story: Any) -> None:
     assert journey(story.documents).route == "/first"
 
 
+def test_of_two_requests_of_one_service_at_one_time_each_is_one_of_its_own(story: Any) -> None:
+    """Neither names a caller: one client made both, with one id."""
+    one, two = story.process("shop-1", host="h"), story.process("shop-2", host="h")
+    two.log(6, "second", span="s2", trace={"id": "2" * 32})
+    two.access(8, 4, "GET /second", 200, span="s2", trace={"id": "2" * 32})
+    one.access(9, 8, "GET /first", 200, span="s1")
+    found = journey(story.documents)
+    assert found.route == "/first"
+    assert [(other.access.path, len(other.events)) for other in found.others] == [("/second", 2)]
+    assert [event.path for event in found.own_events()] == ["/first"]
+
+
+def test_a_visit_of_another_service_within_the_request_is_no_request_of_its_own(story: Any) -> None:
+    """Its caller handed on the id alone."""
+    shop, orders = story.process("shop-1", host="h"), story.process("orders-1", host="h")
+    orders.access(8, 4, "GET /b", 200, span="s2", trace={"id": "2" * 32})
+    shop.access(9, 8, "GET /a", 200, span="s1")
+    assert journey(story.documents).others == ()
+    orders.access(99, 4, "GET /b", 200, span="s3", trace={"id": "3" * 32})
+    assert [other.access.span for other in journey(story.documents).others] == ["s3"]
+
+
+def test_requests_of_one_trace_are_told_apart_by_their_ids(story: Any) -> None:
+    one, two = story.process("shop-1", host="h"), story.process("orders-1", host="h")
+    one.access(9, 8, "GET /first", 200, span="s1", parent="browser")
+    two.access(8, 4, "GET /second", 200, span="s2", parent="browser", http={"request": {"id": "other"}})
+    found = journey(story.documents)
+    assert [other.access.request for other in found.others] == ["other"]
+
+
 def test_without_a_route_the_path_stands_for_it(story: Any) -> None:
     story.process("shop-1").access(5, 5, "GET /", 200, span="s1", clusterlog={"route": None}, url={"path": "/a/7"})
     assert journey(story.documents).route == "/a/7"

@@ -98,7 +98,7 @@ def answer(access: Event) -> str:
 
 def asked(access: Event) -> str:
     """What a visit was asked: ``POST /charge``."""
-    return short((method_and_route(access) if access.kind == "access" else "") or name(access))
+    return short(method_and_route(access) or name(access))
 
 
 def visited(access: Event) -> str:
