@@ -10,7 +10,7 @@ from clusterlog.encode.compact import dumps
 from clusterlog.encode.ecs import APP
 from clusterlog.encode.facts import ECS_VERSION
 from clusterlog.encode.foreign import tracebacks
-from clusterlog.encode.foreign.kinds import ALARMING, KEYWORD_LIMIT, NOTHING, Reader
+from clusterlog.encode.foreign.kinds import ALARMING, KEYWORD_LIMIT, Reader, holds_nothing
 from clusterlog.encode.foreign.plans import OWN_ID, Flat, Plan
 from clusterlog.encode.rendered import Tree, measured
 from clusterlog.encode.sanitize import Sanitizer
@@ -78,7 +78,7 @@ def taken_apart(document: Flat, plan: Plan, readers: Mapping[str, Reader], asked
             claimed.add(name)
     for name in dict.fromkeys(name for _, name in plan.steps):
         value = document[name]
-        if name in claimed or value is None or (type(value) is str and value in NOTHING):
+        if name in claimed or holds_nothing(value):
             continue
         if name in plan.withheld:
             read.withheld.append(name)

@@ -35,7 +35,7 @@ _LEVELS = {
 }
 _SYSLOG = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")  # RFC 5424, table 2
 _OTEL = re.compile(r"severity_number_(trace|debug|info|warn|error|fatal)\d?|(trace|debug|info|warn|error|fatal)[2-4]")
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # as ``context.ids`` takes a request's from a header
+_is_id = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch  # as ``context.ids`` takes a request's from a header
 _HEX_TRACE, _HEX_SPAN = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 NOTHING = frozenset({"", "-", "null", "None"})
@@ -73,9 +73,11 @@ class Kinds:
         """An id that a person may look for: as it is if it is made of what ids are made of, else without secrets."""
         if type(value) is int:
             value = str(value)
-        if type(value) is not str or value in NOTHING or len(value) > KEYWORD_LIMIT:
+        if type(value) is not str or value in NOTHING:
             return None
-        return value if _ID.fullmatch(value) else self._sanitizer.text(value, 256)
+        if _is_id(value):
+            return value
+        return self._sanitizer.text(value, 256) if len(value) <= KEYWORD_LIMIT else None
 
     def keyword(self, value: Any) -> str | None:
         """A value that is compared as a whole."""
@@ -112,6 +114,11 @@ class Kinds:
         given = value if type(value) is list else [value]
         found = [self.keyword(each) for each in given[:100]]
         return [each for each in found if each is not None] if None not in found and len(given) <= 100 else None
+
+
+def holds_nothing(value: Any) -> bool:
+    """Whether a value says that there is none."""
+    return value is None or (type(value) is str and value in NOTHING)
 
 
 def otel_level(number: int) -> str | None:

@@ -20,6 +20,7 @@ Getter = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 OWN_ID = "event.id"
 DEPTH = 20
 ORDINARY_LABELS = 100
+KEPT_NAMES = 1024
 
 # Objects whose values many lines share; all lines that agree in them begin alike, up to the message.
 _SHARED = frozenset("agent cloud container event host log observer orchestrator organization process service".split())
@@ -40,12 +41,25 @@ class Plan:
     ``steps`` are the rules to ask, in order, each with the name it is about; ``labels`` the names no rule is about;
     ``withheld`` those that may say who somebody is. A plan is ``swift`` where one rule stands for each field and all
     that is left are plain labels: then ``head``, ``time``, ``message`` and ``ids`` say by which names, ``get_head`` and
-    ``get_labels`` take the values out, and ``spare`` says whether another name might fill what holds nothing.
+    ``get_labels`` take the values out, ``claimed`` are all that are no labels (``few`` are left), and ``spare`` says whether another name
+    might fill what holds nothing.
     """
 
     __slots__ = (
-        *("get_head", "get_labels", "head", "ids", "labels", "message", "read_time", "spare", "steps", "swift"),
-        *("template", "time", "withheld"),
+        *(
+            "claimed",
+            "get_head",
+            "get_labels",
+            "head",
+            "ids",
+            "labels",
+            "message",
+            "read_time",
+            "spare",
+            "steps",
+            "swift",
+        ),
+        *("swift", "template", "time", "withheld"),
     )
 
     def __init__(
@@ -67,14 +81,17 @@ class Plan:
         self.labels = tuple(name for name in names if name not in about and squeezed(name) not in table.ignored)
         self.head: tuple[tuple[Rule, str], ...] = ()
         self.ids: tuple[tuple[str, str, Reader, bytes], ...] = ()
+        self.claimed: tuple[str, ...] = ()
         self.time = self.message = ""
         self.read_time: Reader = _nothing
         self.get_head: Getter = _nothing
         self.get_labels: Getter = _nothing
-        self.spare = False
-        self.swift = self._becomes_swift(about, sanitizer, readers)
+        self.few = self.spare = False
+        self.swift = self._becomes_swift(names, about, sanitizer, readers)
 
-    def _becomes_swift(self, about: Iterable[str], sanitizer: Sanitizer, readers: Mapping[str, Reader]) -> bool:
+    def _becomes_swift(
+        self, names: tuple[str, ...], about: Iterable[str], sanitizer: Sanitizer, readers: Mapping[str, Reader]
+    ) -> bool:
         if OWN_ID in self.labels:
             return False
         chosen: dict[str, tuple[Rule, str]] = {}
@@ -98,6 +115,8 @@ class Plan:
         self.get_labels = _getter(labels)
         self.spare = len(labels) > len(self.labels)
         self.labels = labels
+        self.claimed = tuple(name for name in names if name not in labels)
+        self.few = len(labels) * 2 < len(self.claimed)
         return True
 
 
@@ -107,6 +126,35 @@ def _is_shared(field: str) -> bool:
 
 def _is_usual(field: str) -> bool:
     return field in _NEEDED or field in IDS or _is_shared(field)
+
+
+class _Paths(dict[str, str]):
+    """Names below a path, with the path before them: made once, so that they are one object with one hash."""
+
+    __slots__ = ("below", "prefix")
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.below: dict[str, _Paths] = {}
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= KEPT_NAMES:
+            self.clear()
+        path = self[name] = self.prefix + name
+        return path
+
+    def under(self, name: str) -> _Paths:
+        """The names below one of these."""
+        found = self.below.get(name)
+        if found is None:
+            if len(self.below) >= KEPT_NAMES:
+                self.below.clear()
+            found = self.below[name] = _Paths(f"{self.prefix}{name}.")
+        return found
+
+
+_top = _Paths("")
 
 
 def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
@@ -121,10 +169,10 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
             out[name if name not in out else free(out, name)] = value
         elif squeezed(name) in inside:
             below: Flat = {}
-            _flatten(value, "", below, 1)
+            _flatten(value, _top, below, 1)
             lifted.append((name, below))
         else:
-            _flatten(value, f"{name}.", out, 1)
+            _flatten(value, _top.under(name), out, 1)
     for name, below in lifted:
         for inner, value in below.items():
             inner = inner if inner not in out else f"{name}.{inner}"
@@ -132,13 +180,13 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
     return out
 
 
-def _flatten(node: dict[str, Any], prefix: str, out: Flat, depth: int) -> None:
+def _flatten(node: dict[str, Any], paths: _Paths, out: Flat, depth: int) -> None:
     for name, value in node.items():
-        name = prefix + name
         if type(value) is dict and value and depth < DEPTH:
-            _flatten(value, f"{name}.", out, depth + 1)
+            _flatten(value, paths.under(name), out, depth + 1)
         else:
-            out[name if name not in out else free(out, name)] = value
+            path = paths[name]
+            out[path if path not in out else free(out, path)] = value
 
 
 def free(taken: Flat, name: str) -> str:

@@ -16,6 +16,8 @@ SECOND = 1_000_000_000
 _LATEST_S = ((1 << 63) - 1) // SECOND  # what stores keep times in
 _EARLIEST = 100_000_000
 _KEPT = 4096
+_END = tuple(f"{'0' * (9 - digits)}Z" for digits in range(10))
+"""What stands behind so many digits of a fraction."""
 
 # RFC 3339 and ISO 8601 as loggers write it: a blank or "T", a dot or a comma, offsets with or without a colon.
 _TEXT = re.compile(
@@ -53,7 +55,7 @@ class Times:
                 else:
                     begin, digits = self._local.get(value[:19]), value[20:]
                 if begin is not None and digits.isdigit() and digits.isascii() and len(digits) <= 9:
-                    return f"{begin}.{digits:0<9}Z"
+                    return f"{begin}.{digits}{_END[len(digits)]}"
             return self._text(value)
         if kind is int:
             return self._integer(value)

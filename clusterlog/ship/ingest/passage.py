@@ -23,11 +23,11 @@ FLUSH_BYTES = 8 << 20
 FIRST_LINES = 1_000
 """If none of so many lines at the begin of a file can be read, it is no log of JSON lines."""
 
-_FLAGS = {
-    (what, alarming): OF_A_FILE | flag | (PRIORITY if alarming else 0)
-    for what, flag in ((ORDINARY, 0), (WITH_OWN_ID, OWN_ID), (OF_STATE, STATE))
-    for alarming in (False, True)
-}
+_FLAGS = tuple(
+    (OF_A_FILE | flag, OF_A_FILE | flag | PRIORITY)
+    for _, flag in sorted(((ORDINARY, 0), (WITH_OWN_ID, OWN_ID), (OF_STATE, STATE)))
+)
+"""The flags of a record, by what the event is and by whether it goes the quick way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Passage:
                     known += what != OF_STATE
                     continue
                 size += len(payload)
-                pending.append((flags[what, alarming], number, payload))
+                pending.append((flags[what][alarming], number, payload))
         self._report.known += known
         self._events += known
         self._pending_bytes += size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -78,16 +78,18 @@ def _write(spool: Path, name: SegmentName, events: list[Numbered]) -> None:
     os.rename(hidden, spool / str(name))
 
 
-def framed(events: Iterable[Numbered], seed: int, wall_ns: int) -> Iterator[bytes]:
-    """Headers and payloads, as ``spool.segment.frame`` makes them one by one, for a third of the price."""
+def framed(events: Iterable[Numbered], seed: int, wall_ns: int) -> list[bytearray]:
+    """Header and payload of each, as ``spool.segment.frame`` makes them one by one, for half the price."""
     header = bytearray(HEADER.pack(MAGIC, VERSION, 0, HEADER_SIZE, 0, 0, 0, 0))
     put_numbers, put_crc = NUMBERS.pack_into, CRC.pack_into
+    found = []
     for flags, sequence, payload in events:
-        header[FLAGS_AT] = flags
-        put_numbers(header, NUMBERS_AT, len(payload), 0, sequence, wall_ns)
-        put_crc(header, CRC_AT, crc32(payload, crc32(header, seed)))
-        yield bytes(header)
-        yield payload
+        record = header + payload
+        record[FLAGS_AT] = flags
+        put_numbers(record, NUMBERS_AT, len(payload), 0, sequence, wall_ns)
+        put_crc(record, CRC_AT, crc32(record, seed))
+        found.append(record)
+    return found
 
 
 def clear_away(spool: Path) -> None:
