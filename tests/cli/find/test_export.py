@@ -92,13 +92,22 @@ def test_a_file_has_the_mode_a_new_file_of_the_user_has(run, checkouts, tmp_path
     assert stat.S_IMODE((tmp_path / "a.md").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
 
 
-def test_a_link_stays_one_and_what_is_no_file_is_written_to(run, checkouts, tmp_path):
+def test_a_link_stays_one(run, checkouts, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "a.md")
     assert run("export", FAILED, "--output", tmp_path / "link", "--format", "md").code == 0
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "a.md").read_text().startswith("### ")
-    assert run("export", FAILED, "--output", "/dev/null").code == 0
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(run, checkouts, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert run("export", FAILED, "--output", tmp_path / "pipe", "--format", "md").code == 0
+        assert os.read(reader, 65_536).startswith(b"### ")
+        assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    finally:
+        os.close(reader)
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(run, checkouts, tmp_path, monkeypatch):
