@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
@@ -64,15 +65,17 @@ def test_the_newest_ten_come_first_and_then_what_is_logged(run, home, speaker, t
         (["--since"], lines(*range(12))),
         (["--since", "2026-11-03T12:00:01.010Z"], lines(10, 11)),
         (["--since", "2026-11-03", "-n", "2"], lines(10, 11)),
+        (["--since", "2026-11-03T12:00:01.010Z", "-n", "5"], lines(10, 11)),
         (["--since", "2026-11-04"], []),
     ],
 )
-@pytest.mark.parametrize("delivered", [False, True])
-def test_it_begins_with_as_much_as_is_asked_for(run, home, speaker, turns, options, shown, delivered):
-    if delivered:
+@pytest.mark.parametrize("state", ["waiting", "waiting for somebody else", "delivered"])
+def test_it_begins_with_as_much_as_is_asked_for(run, home, speaker, turns, options, shown, state):
+    if state == "delivered":
         ship(home)
     turns()
-    assert told(run("tail", *options)) == shown
+    with HomeLock.take(home.path) if state == "waiting for somebody else" else nullcontext():
+        assert told(run("tail", *options)) == shown
 
 
 def test_what_waits_in_the_spools_is_delivered_at_the_beginning_if_nobody_does(run, home, speaker, turns):
@@ -85,7 +88,8 @@ def test_what_waits_in_the_spools_is_delivered_at_the_beginning_if_nobody_does(r
 def test_where_somebody_ships_nothing_is_delivered_and_everything_shown(run, home, speaker, turns):
     with HomeLock.take(home.path):
         turns(partial(speaker.say, "then"))
-        assert told(run("tail", "-n", "2")) == [*lines(10, 11), "then"]
+        result = run("tail", "-n", "2")
+        assert (told(result), result.err) == ([*lines(10, 11), "then"], "")
         assert not (home.path / "store").exists()
         assert len(home.segments()) == 1
 
@@ -101,6 +105,14 @@ def test_what_is_stored_already_and_what_is_not_come_together_in_order(run, home
         assert told(run("tail", "--since")) == [*lines(*range(13)), "of another process"]
 
 
+def test_what_is_stored_and_waits_all_the_same_is_shown_once(run, home, speaker, turns):
+    ship(home)
+    (home.path / "run" / "acknowledged.json").unlink()
+    turns()
+    with HomeLock.take(home.path):
+        assert told(run("tail", "--since")) == lines(*range(12))
+
+
 def test_every_event_is_shown_once_whoever_delivers_it_meanwhile(run, home, speaker, turns):
     def say(number):
         speaker.say(f"line {number}")
@@ -111,7 +123,7 @@ def test_every_event_is_shown_once_whoever_delivers_it_meanwhile(run, home, spea
 
 def test_what_was_delivered_and_removed_before_anybody_looked_is_taken_from_the_store(run, home, speaker, turns):
     def end_of_it():
-        speaker.say("last words")
+        speaker.say("last words", level="error")  # in a file that was not there before
         speaker.die()
         ship(home)
         assert home.segments() == []
