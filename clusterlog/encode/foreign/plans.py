@@ -41,25 +41,13 @@ class Plan:
     ``steps`` are the rules to ask, in order, each with the name it is about; ``labels`` the names no rule is about;
     ``withheld`` those that may say who somebody is. A plan is ``swift`` where one rule stands for each field and all
     that is left are plain labels: then ``head``, ``time``, ``message`` and ``ids`` say by which names, ``get_head`` and
-    ``get_labels`` take the values out, ``claimed`` are all that are no labels (``few`` are left), and ``spare`` says whether another name
-    might fill what holds nothing.
+    ``get_labels`` take the values out. ``claimed`` are all that are no labels; ``few``: that labels are the fewer ones;
+    ``spare``: that another name might fill what holds nothing.
     """
 
     __slots__ = (
-        *(
-            "claimed",
-            "get_head",
-            "get_labels",
-            "head",
-            "ids",
-            "labels",
-            "message",
-            "read_time",
-            "spare",
-            "steps",
-            "swift",
-        ),
-        *("swift", "template", "time", "withheld"),
+        *("claimed", "few", "get_head", "get_labels", "head", "ids", "labels", "message", "read_time", "spare"),
+        *("steps", "swift", "template", "time", "withheld"),
     )
 
     def __init__(

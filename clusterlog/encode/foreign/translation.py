@@ -303,7 +303,7 @@ class Lines:
 
 
 _LONG_MESSAGE, _LONG = 8_000, 1_000
-"""Characters of a message and of a label that go the short way: all of them together are no event that needs cutting."""
+"""Characters of a message and of a label that go the short way: all together they are no event that needs cutting."""
 _MARK = "<here the line says it>"
 
 
