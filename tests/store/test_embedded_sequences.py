@@ -10,6 +10,7 @@ import pytest
 from clusterlog.store.base import Sequences
 from clusterlog.store.embedded import EmbeddedStore, writer
 from clusterlog.store.embedded.raw import frames, partition
+from clusterlog.store.embedded.raw.ledger import Ledger
 from clusterlog.store.embedded.raw.partition import FrameTable
 
 INSTANCE = "0190aaaa0000700080000000000000f0"
@@ -120,6 +121,26 @@ def test_a_second_copy_in_another_partition_is_told(path, partitions):
 def test_a_second_copy_in_the_same_partition_is_told(path, partitions):
     rewrite(partitions[0], lambda bodies: bodies * 2 if b"-00000000004" in bodies[0] else bodies)
     assert audit(path) == [Sequences(INSTANCE, ((1, 25),), ((4, 4),))]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_second_copy_that_a_store_took_without_knowing_is_told(path, opened, event, monkeypatch, finished):
+    """The side file of a finished partition has its ids joined: there are fewer of them than events then."""
+    monkeypatch.setattr(writer, "PARTITION_EVENTS", 4)
+    with opened() as store:
+        store.deliver([event(1), event(2), event(3)])
+        monkeypatch.setattr(store._writer, "_ledger", Ledger())
+        assert store.deliver([event(2)])[0].status == "stored"
+        if finished:
+            store.deliver([event(4)])
+    assert len(partition.directories(path)) == 1 + finished
+    assert audit(path) == [Sequences(INSTANCE, ((1, 3 + finished),), ((2, 2),))]
+
+
+def test_events_that_were_cut_off_are_not_there(path, partitions):
+    last = frames_of(partitions[1])[-1]
+    os.truncate(partitions[1] / partition.RAW, last.offset)
+    assert audit(path) == [Sequences(INSTANCE, ((1, 19), (21, 25)), unreadable=((20, 20),))]
 
 
 def test_ids_of_strangers_are_no_reason_to_doubt_ours(path, opened, event):

@@ -116,6 +116,18 @@ def test_what_a_writer_dropped_is_explained_by_reason(home, run, monkeypatch):
     )
 
 
+def test_a_loss_whose_drop_event_still_waits_is_explained_by_it(home, run):
+    speaker = home.speaker()
+    speaker.say("before")
+    run("ship", "--once")
+    speaker.writer.append(False, speaker._next(), b'"message":"%b"}' % (b"x" * (2 << 20)))
+    code, told = verified(run)
+    assert code == 0
+    assert numbers(told, "explained") == [(speaker.id, 3, 3)]
+    assert numbers(told, "pending") == [(speaker.id, 4, 4)]
+    speaker.end()
+
+
 def test_an_event_the_store_refused_is_explained_by_its_letter(home, run):
     speaker = home.speaker()
     speaker.say("before")

@@ -147,6 +147,7 @@ def test_what_waits_is_told_with_its_bytes_and_the_age_of_the_oldest(home, wall,
     monkeypatch.setattr("clusterlog.ship.shipper.READ_BYTES", 1)
     writer = home.writer(budget=Budget(limit=4 << 20))
     home.say(writer, 0)
+    writer.append(False, wall.ns, b'"pad":"%s"}' % (b"x" * (2 << 20)))  # larger than any event may be: dropped
     home.say(writer, *range(1, 3000), pad=1000)  # some segments, of which one pass reads a single one's beginning
     wall.later(5)
     shipper = home.shipper(wall=wall)
@@ -155,9 +156,10 @@ def test_what_waits_is_told_with_its_bytes_and_the_age_of_the_oldest(home, wall,
     (told,) = [facts for action, facts in home.voice.said if action == "heartbeat"]
     read = len(home.sink.documents)
     assert 0 < read < 3000
-    assert told["last_seq"] == 3001
-    assert told["backlog_events"] == 3001 - read
-    assert told["backlog_bytes"] > (3001 - read) * 1000
+    assert told["dropped"] == {"oversize": 1}
+    assert told["last_seq"] == 3003  # with its open and its drop event
+    assert told["backlog_events"] == 3003 - 1 - read
+    assert told["backlog_bytes"] > (3000 - read) * 1000
     assert 4 < told["oldest_age_s"] < 60
 
 
