@@ -9,7 +9,7 @@ crash-close event where it ended. Nothing is called lost without such a proof.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from clusterlog.search.instant import rfc3339
@@ -65,7 +65,8 @@ class Receipt:
 
     ``complete``: every number that may be of this request is stored. ``pending``: some still wait in a spool.
     ``lost``: some are proven never to have been stored, see ``losses``. ``silent``: it has not ended and is not heard
-    of any more. ``unknown``: nothing of that can be said.
+    of any more. ``unknown``: nothing of that can be said. ``missing`` are numbers that may be of this request, are not
+    stored, and are not among the losses.
     """
 
     lane: int
@@ -73,6 +74,7 @@ class Receipt:
     losses: tuple[Loss, ...]
     text: str
     events: tuple[str, ...] = ()
+    missing: Ranges = ()
 
 
 def ask(store: Store, journey: Journey, now_ns: int | None = None) -> tuple[Receipt, ...]:
@@ -194,7 +196,7 @@ class _Lane:
         beat, end = self._told.heartbeat(), self._told.end()
         missing = self._missing(beat, end)
         if missing is None or missing:
-            return self._say(*self._lacking(missing, beat), beat)
+            return replace(self._say(*self._lacking(missing, beat), beat), missing=missing or ())
         if self._is_over:
             return self._say("complete", "", end or beat)
         return self._unfinished(beat, end)

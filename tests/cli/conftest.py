@@ -201,6 +201,12 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLUSTERLOG_PAGER", "")
 
 
+def _in_front() -> None:
+    """Own the terminal, and obey Ctrl-C, which whoever runs the tests may have turned off."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """A command on a terminal of its own, seen as a person sees it."""
 
@@ -218,7 +224,7 @@ class Terminal:
             cwd=cwd,
             env=env,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread of ours holds a lock
+            preexec_fn=_in_front,  # noqa: PLW1509 - no thread of ours holds a lock
         )
         os.close(theirs)
 

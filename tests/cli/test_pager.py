@@ -142,6 +142,10 @@ def test_less_is_the_pager_of_those_who_named_none(monkeypatch):
     assert pager.command_of({}) == ""
 
 
+def test_cat_is_no_pager_and_no_process_either():
+    assert pager.command_of({"PAGER": "cat"}) == pager.command_of({"CLUSTERLOG_PAGER": " cat "}) == ""
+
+
 def test_what_is_said_beside_it_waits_until_the_pager_is_gone(on_pty, long):
     terminal = on_pty("search", "--home", long, "--limit", "100")
     terminal.see("line 110")
@@ -151,8 +155,13 @@ def test_what_is_said_beside_it_waits_until_the_pager_is_gone(on_pty, long):
     assert "the newest 100 of" in "\n".join(terminal.shown)
 
 
-def test_the_rest_of_an_endless_answer_is_not_looked_for_when_the_reader_leaves(on_pty, long):
-    terminal = on_pty("search", "--home", long, "--limit", "0")
-    terminal.see("line 010")
+def test_the_rest_of_an_endless_answer_is_not_looked_for_when_the_reader_leaves(on_pty, home):
+    """More than a pipe takes in that nobody reads."""
+    shop = home.speaker()
+    for number in range(100):
+        shop.say(f"line {number:03} " + "x" * 5000)
+    shop.end()
+    terminal = on_pty("search", "--home", home, "--limit", "0")
+    terminal.see("line 000")
     terminal.press("q")
     assert terminal.ended() == 0

@@ -108,6 +108,19 @@ def test_rows_are_shown_in_their_inks_and_without_blanks_at_their_ends(capsys):
     assert capsys.readouterr().out == "+0.1  charge\nplain\n" + "+0.1  \x1b[1;31mcharge\x1b[0m\nplain\n"
 
 
+def test_talk_waits_while_a_pager_has_the_screen(capfd, monkeypatch, tmp_path):
+    monkeypatch.setattr(paint, "terminal", lambda stream: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("CLUSTERLOG_PAGER", f"cat > {tmp_path / 'paged'}")
+    with paint.paged():
+        for number in range(200):
+            paint.show(f"line {number}")
+        paint.say("there is more")
+        assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == "there is more\n"
+    assert len((tmp_path / "paged").read_text().splitlines()) == 200
+
+
 def test_no_bar_is_drawn_where_nobody_looks(capsys, later):
     with paint.progress("shipping", "events") as advance:
         later(5)

@@ -263,16 +263,24 @@ def dropped() -> dict[str, Any]:
     return state(f"{1:032x}", "drop", 99, first_seq=2, last_seq=3, reason="disk_full")
 
 
+def without_gap(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, numbered from 1 on."""
+    for number, document in enumerate(documents, 1):
+        document["event"] |= {"sequence": number, "id": f"{1:032x}-{number:011x}"}
+    return documents
+
+
 @pytest.mark.parametrize(
     ("documents", "code", "said"),
     [
         (lambda told, more: [*told, *ended(told)], 10, "failed"),
-        (lambda told, more: more[:1], 5, "incomplete"),
-        (lambda told, more: [*more, *ended(more)], 0, "healthy"),
+        (lambda told, more: [more[0], *ended(more[:1])], 5, "incomplete"),
+        (lambda told, more: more, 5, "incomplete"),
+        (lambda told, more: [*without_gap(more), *ended(without_gap(more))], 0, "healthy"),
         (lambda told, more: [*more, *ended(more), dropped()], 5, "incomplete"),
         (lambda told, more: [*told, dropped()], 10, "failed"),
     ],
-    ids=["failed", "still running", "healthy", "a loss", "failed and a loss"],
+    ids=["failed", "still running", "numbers that nothing explains", "healthy", "a loss", "failed and a loss"],
 )  # fmt: skip
 def test_a_check_says_by_its_exit_code_how_the_request_is(run, keep, checkout, story, documents, code, said):
     shop = story.process("shop-1")

@@ -164,6 +164,15 @@ def test_hidden_events_leave_no_doubt_about_the_order_of_those_of_one_process(st
     assert [line.bracket for line in selected(found, View("error")).lines] == ["", ""]
 
 
+def test_events_of_one_process_are_in_order_by_their_numbers_where_times_say_nothing(story):
+    shop, other = story.process("a-1"), story.process("b-1")
+    shop.log(1, "one", level="error")
+    other.log(1, "between")
+    shop.log(1, "two", level="error")
+    lines = selected(journey(story.documents), View("error")).lines
+    assert [(line.what.event.document["message"], line.bracket) for line in lines] == [("one", ""), ("two", "")]
+
+
 def test_the_bracket_says_how_far_apart_the_clocks_may_be(story, drawn):
     shop, orders = story.process("shop-1"), story.process("orders-1", skew_ms=3)
     shop.log(1, "begin", span="s1")
