@@ -79,6 +79,7 @@ def test_what_goes_on_after_the_answer_is_waited_for_as_long_as_something_comes(
 
 @pytest.mark.parametrize("given", [f"..{ONE[-10:]}", f"{ONE[:12]}..", f"X-Request-ID: {ONE}", TRACE])
 def test_an_abbreviation_means_the_first_request_that_fits(run, home, turns, given):
+    home.path.mkdir()
     other = home.speaker(node="shop-9")
     steps = goes_on(home)
     turns(steps[0], partial(other.say, "of another", request="c" * 16 + ONE[-10:]), *steps[1:])
