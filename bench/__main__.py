@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, commands, store, tail
+from bench import calls, commands, ingest, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -43,7 +43,13 @@ def _calls_table() -> None:
 
 def main() -> None:
     """Run the subjects named on the command line, or all; ``--short`` takes fewer rounds."""
-    subjects = {"calls": _calls_table, "store": store.table, "commands": commands.table, "tail": tail.table}
+    subjects = {
+        "calls": _calls_table,
+        "store": store.table,
+        "commands": commands.table,
+        "tail": tail.table,
+        "ingest": ingest.table,
+    }
     for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:
         subjects[name]()
 
