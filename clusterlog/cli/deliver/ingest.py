@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.ship import deliver, told_of
+from clusterlog.cli.home.delivery import deliver, told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.errors import HomeBusy, StoreUnavailable
@@ -49,7 +49,7 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str) -> tzinfo:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
 @click.option(
     "--format",
     "format_",

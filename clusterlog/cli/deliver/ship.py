@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterlog.cli import paint
+from clusterlog.cli.home.delivery import deliver, shipper_of, told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, duration, with_settings
-from clusterlog.errors import HomeBusy, NotFound
+from clusterlog.errors import NotFound
 from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
-    from clusterlog.ship.homelock import HomeLock
     from clusterlog.ship.shipper import Report, Shipper
 
 SCHEMA = "clusterlog.ship/1"
@@ -66,18 +66,6 @@ def _look_for_home(settings: Settings) -> None:
         raise NotFound(f"no home at {settings.home}: nothing has logged there; --home DIR names another")
 
 
-def told_of(report: Report | None) -> dict[str, Any]:
-    """A report as data; ``None`` is what is known where another process's shipper did the work."""
-    if report is None:
-        return {"stored": None, "duplicates": None, "dead": None, "dropped": None}
-    return {
-        "stored": report.stored,
-        "duplicates": report.duplicates,
-        "dead": report.dead,
-        "dropped": report.dropped,
-    }
-
-
 def _summary(told: dict[str, Any], sink: str, seconds: float) -> str:
     if told["stored"] is None:
         return f"delivered by the shipper of this home in {seconds:.1f} s"
@@ -96,48 +84,6 @@ def dropped(reasons: dict[str, int]) -> str:
     return ", ".join(f"{paint.amount(count)} {escaped(reason)}" for reason, count in sorted(reasons.items()))
 
 
-def deliver(settings: Settings, timeout: float | None = None) -> tuple[Report | None, str]:
-    """Deliver what the spools hold now, here or by waiting for whoever ships this home; the report is ``None`` then.
-
-    Raises TimedOut after ``timeout`` seconds of waiting, StoreUnavailable, NotAllowed.
-    """
-    from clusterlog.ship.homelock import HomeLock
-    from clusterlog.ship.waiting import wait_delivered
-
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while True:
-        try:
-            lock = HomeLock.take(settings.home_path)
-        except HomeBusy:
-            pass
-        else:
-            return _deliver_here(settings, lock)
-        try:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            with paint.progress("waiting for the shipper", "events") as advance:
-                wait_delivered(settings.home_path, left, advance)
-            return None, settings.sink or settings.store or str(settings.home_path / "store")
-        except HomeBusy:  # the holder has gone before it was done: it is ours to do
-            continue
-
-
-def _deliver_here(settings: Settings, lock: HomeLock) -> tuple[Report, str]:
-    with lock:
-        shipper, sink = _shipper(settings)
-        with paint.progress("shipping", "bytes") as advance:
-            return shipper.once(advance), sink
-
-
-def _shipper(settings: Settings) -> tuple[Shipper, str]:
-    """A shipper on the sink of these settings, and the sink's name. The lock of the home is held."""
-    from clusterlog.ship.shipper import Shipper
-    from clusterlog.ship.sinks import open_sink
-    from clusterlog.ship.state.voice import Voice
-
-    sink, name, limits = open_sink(settings)
-    return Shipper(settings.home_path, sink, voice=Voice(settings), sink_name=name, limits=limits), name
-
-
 def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
     from clusterlog.ship.homelock import HomeLock
 
@@ -147,7 +93,7 @@ def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
     if until_eof:
         threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     with HomeLock.take(settings.home_path):
-        shipper, sink = _shipper(settings)
+        shipper, sink = shipper_of(settings)
         if not until_eof:
             paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
         shipper.run(stop, Teller(settings, sink).tell)

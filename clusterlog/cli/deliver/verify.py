@@ -41,7 +41,7 @@ def verify(
 
     --since and --until choose processes that have an event in that time; each is verified as a whole.
     """
-    from clusterlog.cli.find.stored import opened, waiting
+    from clusterlog.cli.home.stored import opened, waiting
     from clusterlog.search.audit import Selection, audit
 
     selection = Selection(service, node, since, until)

@@ -6,7 +6,7 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.find.request import documents
-from clusterlog.cli.find.stored import opened
+from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps

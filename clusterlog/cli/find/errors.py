@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.find.stored import opened
+from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings

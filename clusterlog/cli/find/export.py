@@ -13,7 +13,7 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.find.request import documents
-from clusterlog.cli.find.stored import opened
+from clusterlog.cli.home.stored import opened
 from clusterlog.cli.line import escaped, escaped_json
 from clusterlog.cli.options import with_settings
 from clusterlog.cli.setup import candidates

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from clusterlog.cli import paint
-from clusterlog.cli.find.stored import embedded_home, freshen
+from clusterlog.cli.home.stored import embedded_home, freshen
 from clusterlog.cli.line import Columns, escaped, letter
 from clusterlog.errors import ClusterlogError, Incomplete, SettingError, TimedOut
 from clusterlog.search import pasted

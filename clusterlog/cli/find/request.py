@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from clusterlog.cli import paint
-from clusterlog.cli.find.stored import waiting
+from clusterlog.cli.home.stored import waiting
 from clusterlog.cli.line import escaped
 from clusterlog.errors import NotFound, SettingError
 from clusterlog.search import pasted

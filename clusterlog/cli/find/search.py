@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.find.stored import opened
+from clusterlog.cli.home.stored import opened
 from clusterlog.cli.line import Columns, letter
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.encode.compact import dumps
@@ -19,13 +19,15 @@ from clusterlog.encode.identity import hashes, hashes_of_session
 from clusterlog.settings import Settings
 from clusterlog.store.base import Found, Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import Match, Node, Or, Query
+from clusterlog.store.query import Match, Node, Not, Or, Query, fields_of
 
 if TYPE_CHECKING:
     from clusterlog.search.requests import Sort, Summary
 
 SCHEMA = "clusterlog.search/1"
 NOTHING = 1
+_STATE = Match("event.kind", "state")
+_OF_STATE = ("event.kind", "event.dataset", "event.action", "event.id", "event.sequence", "process.entity_id")
 
 
 @click.command()
@@ -41,6 +43,7 @@ NOTHING = 1
 @with_times
 @click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Only the newest; 0 is all.")
 @click.option("--count", "only_count", is_flag=True, help="How many there are, as one integer.")
+@click.option("--state", is_flag=True, help="List state events too: how processes began, lived, lost and ended.")
 @with_settings("home")
 @on_screen
 @with_format("human", "plain", "json", "ndjson")
@@ -55,11 +58,14 @@ def search(
     until: int | None,
     limit: int,
     only_count: bool,
+    state: bool,
     output: str,
 ) -> int:
     """List the events that match QUERY, oldest first; without one, all. Exit 1 if there are none.
 
     QUERY is written as in Kibana: level: error and node: shop-1, status >= 500, message: "timed out", request: 019a*.
+
+    On a terminal state events are left out, unless QUERY names their fields; --state lists them, and pipes get all.
 
     With --group request each row tells of a whole request, on all its nodes; --user and --session then ask whose
     request it is, and QUERY what happened in it. --limit counts requests.
@@ -83,7 +89,12 @@ def search(
             events = [parse(each.body) for each in _oldest_first(store, question)]
             paint.emit(dumps({"schema": SCHEMA, "query": asked, "events": events}))
             return 0 if events else NOTHING
-        return _listed(store, question, output)
+        return _listed(store, question, output, state or output != "human" or _asks_for_state(where))
+
+
+def _asks_for_state(where: Node) -> bool:
+    """Whether a query names what tells state events apart, or a process: whoever does wants to see them."""
+    return any(field in _OF_STATE or field.startswith("clusterlog.state") for field in fields_of(where))
 
 
 def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
@@ -102,9 +113,10 @@ def _counted(matching: int) -> int:
     return 0 if matching else NOTHING
 
 
-def _listed(store: Store, question: Query, output: str) -> int:
+def _listed(store: Store, question: Query, output: str, with_state: bool) -> int:
     columns = Columns(whole_ids=output != "human")
     shown = 0
+    everything, question = question, question if with_state else question.narrowed(Not(_STATE))
     with paint.paged():
         for shown, each in enumerate(_oldest_first(store, question), 1):  # noqa: B007 - counted for afterwards
             if output == "ndjson":
@@ -117,6 +129,10 @@ def _listed(store: Store, question: Query, output: str) -> int:
         matching = store.count(question)
         if matching > shown:
             paint.say(f"the newest {shown} of {paint.counted(matching, 'event')}; --limit 0 shows all")
+    if not with_state and (not shown or paint.terminal(sys.stderr)):
+        hidden = store.count(everything.narrowed(_STATE))
+        if hidden:
+            paint.say(f"{paint.counted(hidden, 'state event')} not shown; --state shows them")
     return 0 if shown else NOTHING
 
 

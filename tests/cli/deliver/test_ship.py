@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.ship import Asked, Teller, deliver
+from clusterlog.cli.deliver.ship import Asked, Teller
+from clusterlog.cli.home.delivery import deliver
 from clusterlog.settings import load
 from clusterlog.ship.homelock import HomeLock
 
@@ -124,7 +125,7 @@ def test_a_second_shipper_ends_with_3_and_names_the_first(run, said, held):
 
 
 def test_an_answer_beside_a_shipper_that_hangs_comes_all_the_same(run, said, held, monkeypatch):
-    monkeypatch.setattr("clusterlog.cli.find.stored.OTHERS_SHIPPER_S", 0.1)
+    monkeypatch.setattr("clusterlog.cli.home.stored.OTHERS_SHIPPER_S", 0.1)
     result = run("search")
     assert result.code == 1
     assert "the newest events may be missing: 5 of 5 events are not delivered yet" in result.err

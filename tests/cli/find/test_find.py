@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from clusterlog.cli.find import stored
+from clusterlog.cli.home import stored
 from clusterlog.errors import NotAllowed, StoreUnavailable
 from clusterlog.search.language import parsing
 
@@ -54,8 +54,29 @@ def test_a_limit_keeps_the_newest_and_0_keeps_all(run, shop):
 
 
 def test_a_person_is_told_how_many_were_left_out(run, shop, on_terminal):
-    assert run("search", "--limit", "2").err == "the newest 2 of 10 events; --limit 0 shows all\n"
-    assert run("search", "--limit", "10").err == ""
+    assert run("search", "--limit", "2", "--state").err == "the newest 2 of 10 events; --limit 0 shows all\n"
+    assert run("search", "--limit", "10", "--state").err == ""
+
+
+def test_a_person_sees_no_state_events_unless_asked_for_and_is_told_of_them(run, shop, on_terminal):
+    result = run("search")
+    assert len(result.lines) == 6 and not any("open " in line or "close " in line for line in result.lines)
+    assert result.err == "4 state events not shown; --state shows them\n"
+    assert len(run("search", "--state").lines) == 10
+    for query in ("event.kind: state", "event.action: open or event.action: close", "event.dataset: clusterlog.state"):
+        asked = run("search", query)
+        assert len(asked.lines) == 4 and asked.err == ""
+    assert run("search", "level: error").err == ""
+
+
+def test_where_all_that_matches_are_state_events_a_person_is_told_so(run, shop, on_terminal):
+    result = run("search", "open")
+    assert (result.code, result.out, result.err) == (1, "", "2 state events not shown; --state shows them\n")
+
+
+def test_pipes_and_counts_have_state_events_too(run, shop):
+    assert len(run("search").lines) == len(run("search", "--ndjson").lines) == 10
+    assert run("search", "--count").out == "10\n"
 
 
 def test_words_of_a_query_need_no_quotes_around_them_all(run, shop):

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from clusterlog.cli.deliver.ship import deliver
 from clusterlog.cli.find import follow
 from clusterlog.cli.find.follow import Feed, Picture, of_request
+from clusterlog.cli.home.delivery import deliver
 from clusterlog.errors import SettingError, TimedOut
 from clusterlog.settings import load
 from clusterlog.ship.watch import spools

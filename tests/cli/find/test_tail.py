@@ -14,8 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterlog.cli.deliver.ship import deliver
 from clusterlog.cli.find import follow
+from clusterlog.cli.home.delivery import deliver
 from clusterlog.encode.identity import hashes, key_file, rotate
 from clusterlog.errors import StoreUnavailable
 from clusterlog.settings import load

@@ -167,9 +167,9 @@ def test_hidden_events_leave_no_doubt_about_the_order_of_those_of_one_process(st
 def test_events_of_one_process_are_in_order_by_their_numbers_where_times_say_nothing(story):
     shop, other = story.process("a-1"), story.process("b-1")
     shop.log(1, "one", level="error")
-    shop.log(1, "hidden")
-    other.log(1, "between")
-    shop.log(1, "two", level="error")
+    other.log(2, "between")
+    shop.log(5, "hidden")
+    shop.log(0.5, "two", level="error")
     lines = selected(journey(story.documents), View("error")).lines
     assert [(line.what.event.document["message"], line.bracket) for line in lines] == [("one", ""), ("two", "")]
 

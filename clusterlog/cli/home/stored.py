@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.ship import deliver
+from clusterlog.cli.home.delivery import deliver
 from clusterlog.cli.line import escaped
 from clusterlog.errors import HomeBusy, NotAllowed, NotFound, SettingError, StoreUnavailable, TimedOut
 from clusterlog.settings import Settings
