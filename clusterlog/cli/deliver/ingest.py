@@ -49,7 +49,7 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str) -> tzinfo:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 @click.option(
     "--format",
     "format_",

@@ -21,7 +21,7 @@ from clusterlog.search.story.event import part, text, whole
 from clusterlog.settings import Settings
 from clusterlog.spool.liveness import holder
 from clusterlog.spool.reader import Instance, instances
-from clusterlog.spool.segment import LANES, Damage, Record, SegmentName, scan
+from clusterlog.spool.segment import LANES, OWN_ID, Damage, Record, SegmentName, scan
 from clusterlog.store.document import parse
 
 DAMAGED = 5
@@ -321,7 +321,7 @@ def _trouble(instance: Instance, record: Record) -> str:
     if document is None:
         return f"record {record.sequence} is no JSON object"
     own = part(document, "event.id")
-    if own is not None and own != f"{instance.id}-{record.sequence:011x}":
+    if own is not None and not record.flags & OWN_ID and own != f"{instance.id}-{record.sequence:011x}":
         return f"record {record.sequence} holds the event {escaped(str(own))[:80]}"
     return ""
 

@@ -219,6 +219,15 @@ def test_without_shipping_the_events_wait_in_the_spool(run, log, home):
     assert run("search", "--count").out == "1\n"
 
 
+def test_the_spool_s_own_tools_find_nothing_wrong_with_what_was_ingested(run, log):
+    own = {"@timestamp": NOON.format(1), "event.id": "abc", "message": "hi"}
+    assert run("ingest", log("shop.log", line(1), own, b"x", line(2, level="error")), "--no-ship").code == 5
+    assert run("spool", "verify").code == 0
+    (row,) = json.loads(run("spool", "ls", "--json").out)["instances"]
+    assert (row["service"], row["events"], row["first"], row["last"], row["damaged_bytes"]) == ("shop", 4, 1, 4, 0)
+    assert run("search", "event.id: abc", "--count").out == "1\n"
+
+
 def test_a_home_that_another_process_ships_is_left_to_it(run, log, home, process, until):
     home.path.mkdir(exist_ok=True)
     shipper = process("ship", "--home", home)

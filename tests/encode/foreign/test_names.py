@@ -1,5 +1,8 @@
 """The table of names: shipped, and extended by a user's own file."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from clusterlog.encode.foreign import kinds
@@ -90,3 +93,13 @@ def test_a_table_that_is_missing_or_no_text_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_text", forbidden)
     with pytest.raises(NotAllowed):
         load(binary)
+
+
+def test_the_table_in_the_documentation_is_one_and_its_kinds_are_all_there_are():
+    text = (Path(__file__).parents[3] / "docs/ingest.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(own(example, "docs").rules) > len(shipped().rules)
+    rows = re.search(r"\| kind \| reads \|\n(.*?)\n\n", text, re.DOTALL)[1]
+    assert sorted(re.findall(r"`([a-z]+)`", "\n".join(row.split("|")[1] for row in rows.splitlines()))) == sorted(
+        kinds.NAMES
+    )
