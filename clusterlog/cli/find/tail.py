@@ -13,6 +13,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.find.follow import Feed, Reader, await_home, of_request, show
 from clusterlog.cli.line import Columns
 from clusterlog.cli.options import on_screen, with_format, with_settings
+from clusterlog.cli.setup import candidates
 from clusterlog.search.live.pace import Pace
 from clusterlog.search.live.stream import Order, Stream, Told, without_pulse
 from clusterlog.settings import Settings
@@ -25,8 +26,13 @@ FOR_EYES = 500
 
 
 @click.command()
-@click.argument("query", nargs=-1)
-@click.option("--request", metavar="ID", help="Only events of this request, in any form `trace` takes.")
+@click.argument("query", nargs=-1, shell_complete=candidates.query_words)
+@click.option(
+    "--request",
+    metavar="ID",
+    shell_complete=candidates.request_ids,
+    help="Only events of this request, in any form `trace` takes.",
+)
 @click.option("--user", metavar="NAME", help="Only events of this user, who is stored as a hash alone.")
 @click.option("--session", metavar="ID", help="Only events of this session: the value of its cookie.")
 @click.option("--since", metavar="TIME", is_flag=False, flag_value="", help="Begin with all from then on, as `search`.")
