@@ -130,7 +130,7 @@ def _silence(journey: Journey, share: _Share) -> tuple[str, list[Event]]:
     longest: tuple[int, Gap] | None = None
     for gap in journey.gaps:
         end = journey.clocks.time_ns(journey.entries[gap.place].event)
-        if gap.inside and end is not None:
+        if end is not None:
             within = sum(_overlap(stretch, (end - gap.length_ns, end)) for stretch in share.stretches)
             if longest is None or within > longest[0]:
                 longest = within, gap

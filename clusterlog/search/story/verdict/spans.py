@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from clusterlog.search.story.clocks import SLACK_NS, Clocks
+from clusterlog.search.story.clocks import SLACK_NS
 from clusterlog.search.story.event import Event
 from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.visits import Hop, Visit
@@ -93,7 +93,7 @@ class _Tree:
             return None
         span = self._span(access, hop.visit)
         if caller.event.kind == "call" or caller.event.role == "client":
-            _fit(span, caller, self._clocks)
+            _fit(span, caller)
             caller.callee, span.caller = span, caller
         elif not self._waited(caller, span):
             return None
@@ -123,12 +123,10 @@ def _enclosing(name: str, spans: dict[str, Span], parents: dict[str, str], serve
     return server
 
 
-def _fit(callee: Span, caller: Span, clocks: Clocks) -> None:
-    """Move a visit into its call, as far as it is shorter; of a clock that is wrong into the middle of it."""
+def _fit(callee: Span, caller: Span) -> None:
+    """Move a visit into its call, as far as it is longer or by another clock."""
     length = min(callee.end_ns - callee.begin_ns, caller.end_ns - caller.begin_ns)
-    latest = caller.end_ns - length
-    begin = (caller.begin_ns + latest) // 2 if clocks.clock(callee.event).wrong else callee.begin_ns
-    callee.begin_ns = min(max(begin, caller.begin_ns), latest)
+    callee.begin_ns = min(max(callee.begin_ns, caller.begin_ns), caller.end_ns - length)
     callee.end_ns = callee.begin_ns + length
 
 

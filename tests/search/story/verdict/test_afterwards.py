@@ -38,3 +38,17 @@ def test_a_pause_in_background_work_is_not_where_the_time_of_a_request_went(stor
     assert said(story, "time")[0] == (
         'Succeeded in 100 ms, all of it on shop-1, 60 ms of it without events until "hello"'
     )
+
+
+def test_a_clock_that_was_set_forward_makes_no_background_work(story: Any, said: Any) -> None:
+    shop, orders = story.process("shop-1"), story.process("orders-1")
+    for number, skew in enumerate((0, 60_000)):
+        at, orders.skew_ms = number * 20, skew
+        orders.access(at + 8, 6, "GET /b", 200, span=f"s2{number}", parent=f"c{number}")
+        shop.call(at + 9, 8, f"GET http://orders:8002/{number}", 200, span=f"c{number}", parent="s1")
+    shop.access(40, 40, "GET /a", 200, span="s1")
+    orders.log(42, "done", span="s21")
+    assert len(said(story, "time")) == 1
+    assert said(story, "data") == [
+        "clock of orders-1 was set by 1 min 00 s during the request; times shown as recorded"
+    ]

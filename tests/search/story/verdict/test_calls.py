@@ -87,3 +87,18 @@ def test_many_calls_at_once_are_told_to_be_so(story: Any, said: Any) -> None:
 @pytest.mark.parametrize("count", [1, 4])
 def test_few_calls_are_no_crowd(story: Any, count: int, said: Any) -> None:
     assert fan_out(story, said, count, at_once=False) == []
+
+
+def test_calls_that_took_little_of_a_request_are_no_crowd(story: Any, said: Any) -> None:
+    shop = story.process("shop-1")
+    for number in range(9):
+        shop.call(5 + number * 5, 4, f"GET http://stock.example/{number}", 200, span=f"c{number}", parent="s")
+    shop.access(1000, 1000, "GET /", 200, span="s")
+    assert len(said(story, "time")) == 1
+
+
+def test_many_attempts_at_one_thing_are_not_told_as_a_crowd_as_well(story: Any, said: Any) -> None:
+    assert retried(story, said, *[503] * 7) == [
+        "7 attempts to payments.example:8003 from shop-1 in 135 ms, all failed: POST /charge"
+    ]
+    assert len(said(story, "time")) == 2

@@ -87,8 +87,9 @@ def test_many_small_shares_are_said_to_be_many(story: Any, said: Any) -> None:
         at, took = 125 * (number + 1), 124 if number else 110
         shop.call(at, took, f"GET https://far-{number}.example/", 200, span=f"c{number}", parent="s1")
     shop.access(1000, 1000, "GET /", 200, span="s1")
-    assert said(story, "time")[0].startswith(
-        "Succeeded in 1.00 s, spread over 9 spans; the most: 124 ms (12 %) waiting"
+    assert said(story, "time")[0] == (
+        "Succeeded in 1.00 s, spread over 9 spans; the most: 124 ms (12 %) waiting on shop-1 for "
+        "GET https://far-1.example/"
     )
 
 

@@ -114,6 +114,20 @@ def test_an_error_in_an_attempt_that_was_made_good_is_not_why_a_request_failed(s
     )
 
 
+def test_an_error_beneath_an_attempt_that_was_made_good_is_not_why_a_request_failed(story: Any, said: Any) -> None:
+    shop, payments = story.process("shop-1", host="h"), story.process("payments-1", host="h")
+    payments.log(8, "no connection", level="error", span="s2")
+    payments.access(10, 5, "POST /charge", 503, span="s2", parent="c1")
+    shop.call(11, 7, "POST http://payments:8003/charge", 503, span="c1", parent="s1")
+    payments.access(30, 5, "POST /charge", 200, span="s3", parent="c2")
+    shop.call(31, 7, "POST http://payments:8003/charge", 200, span="c2", parent="s1")
+    shop.access(40, 40, "POST /", 500, span="s1")
+    assert said(story, "failure") == ["POST / on shop-1 answered 500 at +0.040 s"]
+    assert said(story, "data") == [
+        "3 errors were handled, the first: payments.api on payments-1: no connection at +0.008 s"
+    ]
+
+
 def test_an_error_within_a_callee_that_answered_well_is_not_why_a_request_failed(story: Any, said: Any) -> None:
     shop, stock, orders = story.process("shop-1"), story.process("stock-1"), story.process("orders-1")
     stock.log(3, "cache gone", level="error", span="s2")

@@ -124,3 +124,14 @@ def test_spans_that_are_each_others_parents_are_said(story: Any, said: Any) -> N
     shop.step(3, 1, "two", span="b", parent="a")
     shop.access(4, 4, "GET /", 200, span="s1")
     assert said(story, "data") == ["2 events on shop-1 cannot be nested: their spans are parents of each other"]
+
+
+def test_a_call_within_the_clients_span_of_another_tracer_is_answered_by_whom_that_led_to(
+    story: Any, said: Any
+) -> None:
+    shop, orders = story.process("shop-1", host="h"), story.process("orders-1", host="h")
+    orders.access(5, 2, "GET /b", 200, span="s2", parent="x1")
+    shop.call(6, 4, "GET http://orders:8002/b", 200, span="c1", parent="x1")
+    shop.span(7, 6, "GET", "client", span="x1", parent="s1")
+    shop.access(8, 8, "GET /", 200, span="s1")
+    assert said(story, "data") == []

@@ -73,6 +73,14 @@ def test_what_was_told_a_moment_after_the_next_began_was_waited_for_all_the_same
     assert [(name, end - begin) for name, begin, end in path(story) if name == "a"] == [("a", 39.6)]
 
 
+def test_a_step_that_was_over_before_the_one_around_it_began_is_no_part_of_that(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.step(10, 5, "early", span="e", parent="l")
+    shop.step(40, 20, "late", span="l", parent="s1")
+    shop.access(50, 50, "GET /", 200, span="s1")
+    assert path(story) == [("GET /", 0, 20), ("late", 20, 40), ("GET /", 40, 50)]
+
+
 def test_a_visit_is_told_within_its_call_by_whatever_clock(checkout: Any) -> None:
     for skews in ((0, 0, 0), (0, 5000, -7000), (0, -3, 2)):
         for raw_times in (False, True):
