@@ -11,6 +11,7 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
+from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings
 from clusterlog.store.query import Query
@@ -23,7 +24,7 @@ _DAY_NS = 86_400 * 1_000_000_000
 
 
 @click.command()
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, shell_complete=candidates.query_words)
 @click.option("--new", "only_new", is_flag=True, help="Only what occurred first within --since; without it, in a day.")
 @click.option(
     "--sort",
@@ -51,7 +52,7 @@ def errors(
 
     An error is an event with an exception, or at level error and above; with QUERY only of those that match it. Events
     with one exception fingerprint are one fault, others by type, logger and message template. Faults that were the
-    first error of a request come before those that only followed from others.
+    first error of a request, by recorded times, come before those that only followed from others.
     """
     from clusterlog.search.errors import IS_ERROR, SCHEMA, document
     from clusterlog.search.errors import errors as grouped

@@ -14,6 +14,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.line import Columns, letter
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
+from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.identity import hashes, hashes_of_session
 from clusterlog.settings import Settings
@@ -31,7 +32,7 @@ _OF_STATE = ("event.kind", "event.dataset", "event.action", "event.id", "event.s
 
 
 @click.command()
-@click.argument("query", nargs=-1)
+@click.argument("query", nargs=-1, shell_complete=candidates.query_words)
 @click.option("--user", metavar="NAME", help="Only events of this user, who is stored as a hash alone.")
 @click.option("--session", metavar="ID", help="Only events of this session: the value of its cookie.")
 @click.option("--group", type=click.Choice(["request"]), help="One row per request that has a matching event.")
