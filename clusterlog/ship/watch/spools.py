@@ -195,7 +195,8 @@ class Watch:
             followed = self._followed.get(id)
             if followed is None:
                 known = self._acknowledged.pop(id, None) or IntervalSet()
-                followed = self._followed[id] = _Followed(known, None if self._beginning else 0)
+                last = max((last for _, last in known), default=0)
+                followed = self._followed[id] = _Followed(known, None if self._beginning else 0, greatest=last)
             followed.gone = False
             for name in snapshot.segments:
                 if name.number > followed.opened.get(name.lane, 0):
@@ -220,6 +221,8 @@ class Watch:
                 raise
             self.behind, self._changed_ns = True, -1  # again when others are read to their ends and closed
             return
+        if self._beginning and len(followed.numbers):
+            segment.pass_by(followed.numbers)
         followed.opened[name.lane] = name.number
         followed.lanes.setdefault(name.lane, deque()).append(segment)
 

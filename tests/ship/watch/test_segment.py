@@ -99,6 +99,29 @@ def test_damage_longer_than_the_longest_record_is_passed_and_hides_no_record(pat
     assert found == [1, 2]
 
 
+def test_what_is_known_is_passed_by_and_the_rest_is_read(path, segment):
+    append(path, record(1) + record(2) + record(3) + record(2))
+    segment.pass_by({1, 2})
+    assert numbers(segment) == [3, 2]
+
+
+@pytest.mark.parametrize("known", [{1, 2}, {1}, set()])
+def test_nothing_is_passed_by_that_is_not_whole(path, segment, known):
+    append(path, record(1) + record(2)[:-1])
+    segment.pass_by(known)
+    expected = [] if 1 in known else [1]
+    assert numbers(segment) == expected
+    append(path, record(2)[-1:] + record(3))
+    assert numbers(segment) == [2, 3]
+
+
+@pytest.mark.parametrize("damage", [b"damage", b"clog\1\0\0\0" + b"\0" * 24])
+def test_where_headers_lead_nowhere_everything_is_read(path, segment, damage):
+    append(path, record(1) + damage + record(2) + bytes(40))
+    segment.pass_by({1, 2})
+    assert numbers(segment) == [1, 2]
+
+
 def test_a_link_is_not_followed(tmp_path, path):
     path.unlink()
     target = tmp_path / "target"
