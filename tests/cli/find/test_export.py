@@ -45,6 +45,32 @@ def test_the_causal_order_is_kept_where_clocks_say_otherwise(run, stories, keep)
     ]
 
 
+def test_json_lines_that_are_taken_in_elsewhere_come_out_again_byte_for_byte(run, shop, tmp_path):
+    first, second, elsewhere = tmp_path / "first.jsonl", tmp_path / "second.jsonl", tmp_path / "elsewhere"
+    assert run("export", ONE, "--output", first).code == 0
+    assert run("ingest", first, "--home", elsewhere).code == 0
+    assert run("export", ONE, "--output", second, "--home", elsewhere).code == 0
+    assert second.read_bytes() == first.read_bytes()
+
+
+def test_otlp_that_is_taken_in_elsewhere_tells_the_same_request(run, stories, keep, tmp_path):
+    story = stories.Story(ONE)
+    shop, orders = story.process("shop-1"), story.process("orders-1")
+    orders.log(3, "looked", span="b" * 16, labels={"sku": 7})
+    orders.access(4, 2, "GET /stock/{sku}", 500, span="b" * 16, parent="c" * 16)
+    shop.call(5, 3, "GET http://orders:8002/stock/7", 500, span="c" * 16, parent="a" * 16)
+    shop.log(7, "failed", level="error", span="a" * 16)
+    shop.access(8, 8, "GET /", 502, span="a" * 16)
+    keep(*story.documents)
+    file, elsewhere = tmp_path / "request.json", tmp_path / "elsewhere"
+    assert run("export", ONE, "--format", "otlp", "--output", file).code == 0
+    assert run("ingest", file, "--home", elsewhere).code == 0
+    here = json.loads(run("trace", ONE, "--json").out)["request"]
+    there = json.loads(run("trace", ONE, "--json", "--home", elsewhere).out)["request"]
+    for name in ("id", "trace_ids", "started", "duration_ns", "outcome", "nodes", "services", "events", "spans"):
+        assert there[name] == here[name], name
+
+
 @pytest.mark.parametrize(
     ("form", "names"),
     [
