@@ -123,3 +123,10 @@ def test_a_pattern_that_would_keep_a_regular_expression_busy_for_ever_is_judged(
 )
 def test_a_pattern_over_text_is_cut_into_patterns_over_words(pattern, words):
     assert word_patterns(pattern) == words
+
+
+@pytest.mark.parametrize("field", ["url.path", "message"])
+def test_a_pattern_of_very_many_stars_takes_one_pass_over_the_value(field):
+    event = {"url": {"path": "a" * 200_000}, "message": "a" * 200_000}
+    assert matches(Wildcard(field, ("", *["a"] * 100_000, "")), event)
+    assert not matches(Wildcard(field, ("", *["a"] * 100_000, "b", "")), event)  # with backtracking it would never end
