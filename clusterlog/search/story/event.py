@@ -267,7 +267,8 @@ def request_line(event: Event) -> str:
 def name(event: Event) -> str:
     """What a person calls the work an event ends: its route, its target or the name of its step."""
     asked = request_line(event) if event.kind == "call" else method_and_route(event)
-    return asked or text(event.document, "message") or event.logger
+    message = event.document.get("message")
+    return asked or (message if isinstance(message, str) else "") or event.logger
 
 
 def _authority(url: Document) -> str:

@@ -91,7 +91,8 @@ def _shares(path: Iterable[tuple[Span, int, int]]) -> list[_Share]:
         share = shares.setdefault(key, _Share())
         share.spans.append(span)
         share.stretches += own
-        share.length_ns += sum(end - begin for begin, end in own)
+        for begin, end in own:
+            share.length_ns += end - begin
     return sorted(shares.values(), key=lambda share: (-share.length_ns, min(share.stretches)))
 
 

@@ -79,13 +79,14 @@ class _Tree:
             if replaces and event.span and not event.serves:
                 end = event.time_ns - shift
                 spans[event.span] = Span(event, visit, end - event.duration_ns, end)
-        if len(spans) > 1:
-            parents = {event.span: event.parent for event in visit.events if event.parent and event.kind != "line"}
-            for name, span in spans.items():
-                if span is not server:
-                    _enclosing(name, spans, parents, server).children.append(span)
-        called = [(span, hop) for span in spans.values() for hop in self._called.get(span.event.id, ())]
-        waiting += filter(None, (self._callee(span, hop) for span, hop in called))
+        for span in spans.values():
+            if span is not server:
+                parent = spans.get(span.event.parent) or _enclosing(span.event, spans, visit, server)
+                parent.children.append(span)
+            for hop in self._called.get(span.event.id, ()):
+                callee = self._callee(span, hop)
+                if callee is not None:
+                    waiting.append(callee)
 
     def _callee(self, caller: Span, hop: Hop) -> Span | None:
         access = hop.visit.access
@@ -113,9 +114,12 @@ class _Tree:
         return Span(event, visit, end - (event.duration_ns or 0), end)
 
 
-def _enclosing(name: str, spans: dict[str, Span], parents: dict[str, str], server: Span) -> Span:
+def _enclosing(event: Event, spans: dict[str, Span], visit: Visit, server: Span) -> Span:
     """The next span above that has a time."""
-    passed = {name}
+    if event.parent in ("", server.event.span):
+        return server
+    parents = {other.span: other.parent for other in visit.events if other.parent and other.kind != "line"}
+    name, passed = event.span, {event.span}
     while (name := parents.get(name, "")) and name not in passed:
         if name in spans:
             return spans[name]
