@@ -80,14 +80,14 @@ class Pen:
         shown = self.clean(foreign[: 4 * room + 4])
         if columns(shown) <= room and len(foreign) <= 4 * room + 4:
             return shown
-        return "".join(self._within(shown, room)) + self.ink.cut
+        return self._within(shown, room) + self.ink.cut
 
     def fit_end(self, foreign: str, room: int) -> str:
         """As ``fit``, but cut at its beginning: the end of a dotted name tells more."""
         shown = self.clean(foreign[-4 * room - 4 :])
         if columns(shown) <= room and len(foreign) <= 4 * room + 4:
             return shown
-        return self.ink.cut + "".join(self._within(shown[::-1], room))[::-1]
+        return self.ink.cut + self._within(shown[::-1], room)[::-1]
 
     def fit_middle(self, foreign: str, room: int | None) -> str:
         """As ``fit``, but cut in its middle: of an address both ends tell something."""
@@ -100,13 +100,16 @@ class Pen:
             return self.fit(foreign, room)
         return self.fit(foreign, room - end).removesuffix(self.ink.cut) + self.fit_end(foreign, end + len(self.ink.cut))
 
-    def _within(self, shown: str, room: int) -> Iterator[str]:
-        left = room - len(self.ink.cut)
-        for character in shown:
+    def _within(self, shown: str, room: int) -> str:
+        """As much of the beginning as leaves room for the sign that something is cut."""
+        left = max(0, room - len(self.ink.cut))
+        if columns(shown) == len(shown):
+            return shown[:left]
+        for at, character in enumerate(shown):
             left -= width_of(character)
             if left < 0:
-                return
-            yield character
+                return shown[:at]
+        return shown
 
 
 def row_of(*segments: Segment) -> Row:

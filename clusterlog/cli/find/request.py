@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from clusterlog.cli import paint
@@ -45,15 +45,20 @@ def documents(store: Store, given: str, settings: Settings) -> list[Document]:
     found = _named(store, asked) or _of_event(store, asked) or _all(store, _completed(store, asked))
     if not found:
         raise NotFound(_other_meaning(store, asked) or _absent(store, asked, settings))
-    found += _caused(store, found)
-    _tell_of_several(found)
-    return found
+    requests = _values(found, _REQUEST)
+    consequences = _caused(store, found, requests)
+    _tell_of_several([*requests, *(each for each in _values(consequences, _REQUEST) if each not in requests)])
+    return found + consequences
 
 
-def _caused(store: Store, found: list[Document]) -> list[Document]:
-    """What the request has caused in services that have handed on its trace, and not its id."""
-    traces = tuple(dict.fromkeys(filter(None, (text(each, _TRACE) for each in found))))
-    requests = tuple(dict.fromkeys(filter(None, (text(each, _REQUEST) for each in found))))
+def _values(documents: Iterable[Document], field: str) -> tuple[str, ...]:
+    """The values of a field, each once, in order of mention."""
+    return tuple(dict.fromkeys(filter(None, (text(each, field) for each in documents))))
+
+
+def _caused(store: Store, found: list[Document], requests: Sequence[str]) -> list[Document]:
+    """What the requests have caused in services that have handed on their trace, and not their id."""
+    traces = _values(found, _TRACE)
     if not traces:
         return []
     same = Or(tuple(Match(_REQUEST, each) for each in requests))
@@ -153,8 +158,7 @@ def _completed(store: Store, asked: Pasted) -> Node | None:
     return Match(_REQUEST, found[0].id) if found else None
 
 
-def _tell_of_several(documents: list[Document]) -> None:
-    requests = list(dict.fromkeys(filter(None, (text(each, _REQUEST) for each in documents))))
+def _tell_of_several(requests: Sequence[str]) -> None:
     if len(requests) > 1:
         listed = ", ".join(map(escaped, requests[:5])) + (", ..." if len(requests) > 5 else "")
         paint.say(f"{len(requests)} requests of one trace, shown together: {listed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from clusterlog.search.instant import instant
@@ -82,9 +83,13 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
         return self.kind == "access" or self.role in _SERVING
 
 
+_names = lru_cache(maxsize=1024)(str.split)
+"""The names in a dotted path; there are few paths, and they are asked of every event."""
+
+
 def part(document: object, path: str) -> Any:
     """What stands at a dotted path of nested objects, or ``None``; whatever the document is made of."""
-    for name in path.split("."):
+    for name in _names(path, "."):
         if not isinstance(document, dict):  # the abstract Mapping would cost as much as all the rest
             return None
         document = document.get(name)

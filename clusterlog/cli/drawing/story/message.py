@@ -87,16 +87,19 @@ def delta(journey: Journey, above: Entry | None, entry: Entry) -> str:
     """Since the line above, unless one of the two clocks is wrong or the order is not that of the clocks."""
     if above is None:
         return ""
-    times = journey.time_ns(above.event), journey.time_ns(entry.event)
-    if times[0] is None or times[1] is None or times[1] < times[0]:
+    before, after = journey.time_ns(above.event), journey.time_ns(entry.event)
+    if before is None or after is None or after < before:
         return ""
-    clocks = [journey.clocks.clock(one.event) for one in (above, entry)]
-    if above.event.clock != entry.event.clock and any(clock.wrong for clock in clocks):
+    clocks = journey.clocks
+    if above.event.clock != entry.event.clock and (clocks.clock(above.event).wrong or clocks.clock(entry.event).wrong):
         return ""
-    return brief(times[1] - times[0])
+    return brief(after - before)
 
 
 def brief(ns: int) -> str:
     """A length of time in seven columns at most; empty if it is of no use there, beyond millennia."""
-    lengths = (spoken(ns), f"{ns // 1_000_000_000} s", f"{ns // 86_400_000_000_000} d")
+    said = spoken(ns)
+    if len(said) <= DELTA:
+        return said
+    lengths = (f"{ns // 1_000_000_000} s", f"{ns // 86_400_000_000_000} d")
     return next((length for length in lengths if len(length) <= DELTA), "")
