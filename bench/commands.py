@@ -24,17 +24,17 @@ def table() -> None:
     """``clusterlog --help`` beside a bare interpreter, and a request of 10,000 events drawn."""
     clusterlog = [sys.executable, "-m", "clusterlog"]
     print("\ncommands, milliseconds (median)                 wall         CPU")
-    _row("clusterlog --help", [*clusterlog, "--help"], goal=150)
-    _row("python -c pass", [sys.executable, "-c", "pass"])
+    row("clusterlog --help", [*clusterlog, "--help"], goal=150)
+    row("python -c pass", [sys.executable, "-c", "pass"])
     directory = Path(tempfile.mkdtemp(prefix="clusterlog-bench-"))
     try:
         _fill(directory / "store")
         trace = [*clusterlog, "trace", ID, "--home", str(directory)]
         shown = ("--format", "human", "--width", "120", "--color", "always")
-        _row(f"trace, {EVENTS:,} events, picture", [*trace, *shown], goal=1000)
-        _row(f"trace, {EVENTS:,} events, tree", [*trace, *shown, "--tree"], goal=1000)
-        _row(f"trace, {EVENTS:,} events, plain", [*trace, "--format", "plain"])
-        _row(f"trace, {EVENTS:,} events, JSON", [*trace, "--json"])
+        row(f"trace, {EVENTS:,} events, picture", [*trace, *shown], goal=1000)
+        row(f"trace, {EVENTS:,} events, tree", [*trace, *shown, "--tree"], goal=1000)
+        row(f"trace, {EVENTS:,} events, plain", [*trace, "--format", "plain"])
+        row(f"trace, {EVENTS:,} events, JSON", [*trace, "--json"])
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -45,7 +45,8 @@ def _fill(path: Path) -> None:
     store.close()
 
 
-def _row(what: str, command: Sequence[str], goal: int | None = None) -> None:
+def row(what: str, command: Sequence[str], goal: int | None = None) -> None:
+    """One line of the table: a command, run several times."""
     times = [_time(command) for _ in range(RUNS)]
     wall, cpu = (statistics.median(each) for each in zip(*times, strict=True))
     print(f"{what:40}{wall:12.0f}{cpu:12.0f}" + (f"   goal {goal}" if goal else ""))
