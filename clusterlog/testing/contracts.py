@@ -47,7 +47,12 @@ def statuses(outcomes: object) -> list[str]:
 
 
 class StoreContract:
-    """Subclass it as ``TestMyStore`` and implement ``new_store``; every test here must then pass."""
+    """Subclass it as ``TestMyStore`` and implement ``new_store``; every test here must then pass.
+
+    ``stars`` is how many a pattern has here; an engine with a bound of its own may set fewer.
+    """
+
+    stars = 1_000
 
     def new_store(self) -> AbstractContextManager[SearchableSink]:
         """A store of its own, empty; closed when the context ends."""
@@ -175,13 +180,14 @@ class StoreContract:
 
     @pytest.mark.parametrize("field", ["labels.x", "message", "http.request.id", "service.name"])
     @pytest.mark.parametrize("piece", ["a", "ab", "aab"])
-    def test_a_pattern_of_a_thousand_stars_is_answered_as_any_other(
+    def test_a_pattern_of_very_many_stars_is_answered_as_any_other(
         self, store: SearchableSink, field: str, piece: str
     ) -> None:
         name = field.replace(".", "__")
-        self._fill(store, *[{name: piece * times} for times in (1, 1_000, 1_001)], {name: "a" * 4_000 + "b"})
+        lengths = (1, self.stars, self.stars + 1)
+        self._fill(store, *[{name: piece * length} for length in lengths], {name: "a" * self.stars * 4 + "b"})
         fits = [2, 3, 4] if piece == "a" else [2, 3]
-        assert self.sequences(store, Wildcard(field, ("", *[piece] * 1_000, ""))) == fits
+        assert self.sequences(store, Wildcard(field, ("", *[piece] * self.stars, ""))) == fits
 
     def test_levels_are_compared_by_their_names_from_the_lowest_to_the_highest(self, store: SearchableSink) -> None:
         self._fill(
