@@ -14,7 +14,7 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from clusterlog.search.story.event import Event
 from clusterlog.search.story.visits import LATE_NS, Hop, Visit, hopped, sound, visited
@@ -110,11 +110,12 @@ class _Graph:
 
     def firsts(self, visit: Visit) -> list[int]:
         """The events of a visit that no other event of it precedes by sequence."""
-        numbers = [self.number[event.id] for event in visit.events]
         if not visit.instance:
-            return numbers
-        chained = [number for number in numbers if self.events[number].sequence is not None]
-        return chained[:1] + [number for number in numbers if self.events[number].sequence is None]
+            return [self.number[event.id] for event in visit.events]
+        # Those without a sequence are the last of a visit's events.
+        loose = takewhile(lambda event: event.sequence is None, reversed(visit.events))
+        found = [self.number[event.id] for event in loose][::-1]
+        return found if len(found) == len(visit.events) else [self.number[visit.events[0].id], *found]
 
     def sorted(self) -> list[int] | None:
         """Numbers in causal order, what is left open by recorded time; ``None`` if there are cycles."""
