@@ -179,15 +179,12 @@ class StoreContract:
         assert self.sequences(store, Wildcard("message", ("", "timed out", ""))) == [1]
 
     @pytest.mark.parametrize("field", ["labels.x", "message", "http.request.id", "service.name"])
-    @pytest.mark.parametrize("piece", ["a", "ab", "aab"])
-    def test_a_pattern_of_very_many_stars_is_answered_as_any_other(
-        self, store: SearchableSink, field: str, piece: str
-    ) -> None:
-        name = field.replace(".", "__")
-        lengths = (1, self.stars, self.stars + 1)
-        self._fill(store, *[{name: piece * length} for length in lengths], {name: "a" * self.stars * 4 + "b"})
-        fits = [2, 3, 4] if piece == "a" else [2, 3]
-        assert self.sequences(store, Wildcard(field, ("", *[piece] * self.stars, ""))) == fits
+    def test_a_pattern_of_very_many_stars_is_answered_as_any_other(self, store: SearchableSink, field: str) -> None:
+        pieces = ("a", "ab", "aab")
+        values = [piece * length for piece in pieces for length in (self.stars - 1, self.stars)]
+        self._fill(store, *[{field.replace(".", "__"): value} for value in values])
+        found = [self.sequences(store, Wildcard(field, ("", *[piece] * self.stars, ""))) for piece in pieces]
+        assert found == [[2, 4, 5, 6], [4, 6], [6]]
 
     def test_levels_are_compared_by_their_names_from_the_lowest_to_the_highest(self, store: SearchableSink) -> None:
         self._fill(
@@ -346,7 +343,7 @@ class StoreContract:
             assert list(store.audit()) == reference.audit()
             assert [store.sequences(each.instance) for each in reference.audit()] == reference.audit()
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors])
     @given(deliveries(), st.lists(typed_queries(), min_size=1, max_size=8), moments())
     def test_what_people_type_means_what_the_predicate_says_it_means(
         self, batch: list[Delivery], typed: list[str], now: int
