@@ -15,10 +15,10 @@ PIP_TOOLS := pip-tools==7.6.2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test campaign engines check bench screens lock clean
+.PHONY: help setup demo test test-engines campaign engines check bench screens lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | awk -F ':.* ## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 setup: $(SETUP) ## Make .venv with clusterlog, every extra and all tools, from the lock
 
@@ -27,6 +27,9 @@ demo: setup ## Run a small cluster on this machine and follow one failing reques
 
 test: setup check ## Check, then run every test
 	$(BIN)/python -m pytest
+
+test-engines: setup ## Run the tests that need Elasticsearch 9.5, OpenSearch or servers of their own (make engines first)
+	$(BIN)/python -m pytest -m engines
 
 campaign: setup ## Run the long proofs: kills by the dozen, each with its seed
 	$(BIN)/python -m pytest -m campaign -s

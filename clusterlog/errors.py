@@ -7,6 +7,7 @@ ClusterlogError                 exit code 70
 ├── NotFound                    1   nothing matched (as grep)
 ├── HomeBusy                    3   another process holds the lock of the home
 ├── StoreUnavailable            3   the store, or what it stands on, does not answer
+│   └── StoreDenied             4   it answers that we may not
 ├── NodeUnavailable             3   a node does not run, or does not answer
 ├── NotAllowed                  4   permission or credentials
 ├── Incomplete                  5   the answer is known to lack something
@@ -16,6 +17,10 @@ The exit codes are those of the command line; a message is one line, lower case,
 """
 
 from __future__ import annotations
+
+from typing import Literal
+
+Advice = Literal["again", "slower", "halve", "bisect", "wait"]
 
 
 class ClusterlogError(Exception):
@@ -75,9 +80,20 @@ class HomeBusy(ClusterlogError):
 
 
 class StoreUnavailable(ClusterlogError):
-    """The store does not answer, or answers with something that is not an answer."""
+    """The store does not answer, or answers with something that is not an answer.
+
+    ``advice`` is for who sends events, all of which are to be sent again: ``again`` after a pause; ``slower``, fewer at
+    a time, as it has more than it can take; ``halve`` the batch, which is too large for it; ``bisect`` the batch, in
+    which something cannot be read; ``wait`` until somebody has mended a setting, a right or a template. ``retry_after``
+    are the seconds it asked for.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, advice: Advice = "again", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.advice = advice
+        self.retry_after = retry_after
 
 
 class NodeUnavailable(ClusterlogError):
@@ -90,6 +106,15 @@ class NotAllowed(ClusterlogError):
     """Permission on a file or credentials for a server are missing."""
 
     exit_code = 4
+
+
+class StoreDenied(StoreUnavailable, NotAllowed):
+    """The store refuses the credentials, or what they may do is less than was asked; only a person can mend it."""
+
+    exit_code = 4
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "wait")
 
 
 class Incomplete(ClusterlogError):

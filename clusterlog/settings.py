@@ -22,7 +22,7 @@ from clusterlog.errors import NotAllowed, SettingError
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DURATIONS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PATHS = frozenset({"home", "user_key"})
+_PATHS = frozenset({"home", "user_key", "token_file", "ca_file"})
 """Settings that are paths: in a file relative to the file's folder, else to the working directory."""
 _SWITCHES = frozenset({"traceback", "pager"})
 """Environment variables of ours that are no settings."""
@@ -141,9 +141,25 @@ def address(*schemes: str) -> Callable[[Any], str]:
     return read
 
 
+def proxy(value: Any) -> str:
+    """``environment``, ``none`` or the URL of an HTTP proxy. Raises ValueError with the forms."""
+    way = text(value)
+    if way not in ("environment", "none") and not re.match(r"https?://[^/]", way):
+        raise ValueError("environment, none or the URL of a proxy, such as http://proxy:3128")
+    return way
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a certificate: 64 hex digits, with or without colons. Raises ValueError for anything else."""
+    digits = text(value).replace(":", "").lower()
+    if digits and not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("a SHA-256 fingerprint: 64 hex digits, with or without colons")
+    return digits
+
+
 def without_credentials(url: str) -> str:
-    """A URL as it may be shown: user and password of it are nobody else's."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    """A URL, of one host or of several, as it may be shown: user and password of it are nobody else's."""
+    return ",".join(re.sub(r"^(\w[\w+.-]*://|).*@", r"\1", part) for part in url.split(","))
 
 
 def _program() -> str:
@@ -153,11 +169,11 @@ def _program() -> str:
     return name.removesuffix(".py") or "python"
 
 
-def _setting(read: Callable[[Any], Any], default: Any, doc: str, otel: str = "") -> Any:
-    meta = {"read": read, "doc": doc, "otel": otel}
+def _setting(read: Callable[[Any], Any], default: Any, doc: str, otel: str = "", secret: bool = False) -> Any:
+    meta = {"read": read, "doc": doc, "otel": otel, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=meta)
-    return field(default=default, metadata=meta)
+    return field(default=default, metadata=meta, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +186,11 @@ class Settings:
     home: str = _setting(text, "", "state directory; empty: .clusterlog here or above; in production the system's")
     store: str = _setting(address("http", "https"), "", "where events are asked for; empty: embedded in the home")
     sink: str = _setting(address("file", "stdout", "http", "https"), "", "where events are shipped; empty: the store")
+    token: str = _setting(text, "", "API key or token for the store, as it is or as id:key", secret=True)
+    token_file: str = _setting(text, "", "file with the token; read again when the store refuses it")
+    ca_file: str = _setting(text, "", "certificates to trust, PEM; empty: those this machine trusts")
+    fingerprint: str = _setting(fingerprint, "", "SHA-256 of the store's certificate, or of the CA that signed it")
+    proxy: str = _setting(proxy, "environment", "way to the store: environment (HTTPS_PROXY, NO_PROXY), none or a URL")
     level: str = _setting(level, "INFO", "level of the root logger")
     trust: str = _setting(text, "private", "whose request ids are believed: private, none, * or networks")
     propagate_to: str = _setting(text, "private", "which hosts get our ids: private, none, * or networks and names")
@@ -243,7 +264,9 @@ def _built(given: Mapping[str, tuple[Any, str]]) -> Settings:
         try:
             values[each.name] = each.metadata["read"](value)
         except (ValueError, TypeError) as error:
-            raise SettingError(f"{each.name} = {value!r} ({origin}): expected {error}") from None
+            shown = without_credentials(value) if isinstance(value, str) and "//" in value else value
+            told = "..." if each.metadata["secret"] else repr(shown)
+            raise SettingError(f"{each.name} = {told} ({origin}): expected {error}") from None
         origins[each.name] = origin
     return Settings(**values, origins=origins)
 

@@ -18,7 +18,15 @@ from clusterlog.settings import Settings, load, seconds
 
 Command = Callable[..., Any]
 
-_METAVARS = {"home": "DIR", "sink": "URL", "store": "URL", "service": "NAME", "node": "NAME", "debug": "LOGGERS"}
+_METAVARS = {
+    "home": "DIR",
+    "sink": "URL",
+    "store": "URL",
+    "token_file": "FILE",
+    "service": "NAME",
+    "node": "NAME",
+    "debug": "LOGGERS",
+}
 
 
 def with_settings(*names: str) -> Callable[[Command], Command]:

@@ -201,11 +201,11 @@ class Shipper:
             return list(batch)
         again = []
         for delivery, outcome in zip(batch, outcomes, strict=True):
-            if outcome.status == "refused":
+            if outcome.status in ("refused", "failure_store"):
                 if not self._keep_aside(delivery, outcome.reason):
                     again.append(delivery)
                     continue
-            elif outcome.status == "retry":
+            elif outcome.status in ("retry", "blocked"):
                 self.error = outcome.reason
                 again.append(delivery)
                 continue
@@ -213,7 +213,7 @@ class Shipper:
                 self.report.stored += 1
             else:
                 self.report.duplicates += 1
-            if outcome.status != "refused":  # a duplicate is as safe; whoever stored it did not live to count it
+            if outcome.status in ("stored", "duplicate"):  # as safe; whoever stored it did not live to count it
                 self.acknowledged.totals["shipped"] += 1
             self.acknowledged.of(delivery.instance).add(delivery.sequence)
         self._dirty = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from clusterlog.store.query import Query
 from clusterlog.store.ranges import Ranges
@@ -30,12 +30,16 @@ class Delivery:
 class Outcome:
     """What became of one delivery.
 
-    ``stored``: safe at the far end. ``duplicate``: it was there before, counts as safe. ``refused``: it will never be
-    taken as it is; ``reason`` says why, and the event is kept aside. ``retry``: not now.
+    ``stored``: safe at the far end. ``duplicate``: an event of that id is there, which counts as safe; for a batch that
+    was never sent before see ``Comparing``. ``refused``: it will never be taken as it is; ``reason`` says why, and the
+    event is kept aside. ``failure_store``: taken, but to where no search looks; kept aside as well, and counted apart.
+    ``retry``: not now. ``blocked``: not before somebody mends a right, a template or a disk; shouted about, sent again
+    after a long pause, never kept aside. ``place`` is where the far end has it, as far as it says so.
     """
 
-    status: Literal["stored", "duplicate", "refused", "retry"]
+    status: Literal["stored", "duplicate", "refused", "failure_store", "retry", "blocked"]
     reason: str = ""
+    place: str = ""
 
 
 STORED = Outcome("stored")
@@ -46,13 +50,27 @@ class Sink(Protocol):
     """Takes batches of events for good."""
 
     def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
-        """One outcome per delivery, in the same order. Raises ``StoreUnavailable`` when none of it was judged."""
+        """One outcome per delivery, in the same order. Raises ``StoreUnavailable`` when none of it was judged.
+
+        Its ``advice`` says how to go on.
+        """
 
     def flush(self) -> None:
         """Everything delivered so far is as safe and as findable as the sink can make it when this returns."""
 
     def close(self) -> None:
         """Flush and let go. Idempotent."""
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """What a sink has besides, that can be asked what it holds under an id."""
+
+    def same(self, duplicates: Sequence[tuple[Delivery, Outcome]]) -> Sequence[bool | None]:
+        """Whether what is stored under each delivery's id says the same; ``None`` where that cannot be known.
+
+        Raises ``StoreUnavailable``.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -323,12 +324,14 @@ def needed(name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def _engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Engine]]:
+def _engines() -> Iterator[Callable[..., Engine]]:
     started: list[Engine] = []
 
     def begin(name: str, settings: Mapping[str, Any] | None = None, **options: Any) -> Engine:
         needed(name)
-        started.append(start(name, tmp_path_factory.mktemp("engine"), settings, **options))
+        # Not below pytest's own directory: every other run of pytest closes that to everybody but the one who runs it.
+        directory = Path(tempfile.mkdtemp(prefix="clusterlog-engine-"))
+        started.append(start(name, directory, settings, **options))
         return started[-1]
 
     yield begin

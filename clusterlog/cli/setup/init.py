@@ -26,6 +26,7 @@ _FOUND = {"service": "the program's name", "node": "the host's name", "home": "s
 _GROUPS = (
     ("Who speaks", ("service", "node", "environment")),
     ("Where events go", ("home", "store", "sink", "durability", "disk_limit")),
+    ("How the store is reached", ("token", "token_file", "ca_file", "fingerprint", "proxy")),
     ("What is logged", ("level", "debug", "console", "throttle", "metrics")),
     ("Requests", ("trust", "propagate_to", "linger")),
     ("People", ("session_cookie", "user_key", "redact")),

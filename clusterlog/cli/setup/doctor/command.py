@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from textwrap import wrap
 
 import click
@@ -22,7 +22,8 @@ SETTINGS_SCHEMA = "clusterlog.settings/1"
 UNWELL = 1
 
 _MARKS = {"ok": ("✓", "+", "good"), "note": ("·", "-", "dim"), "warning": ("!", "!", "W"), "problem": ("✖", "x", "bad")}
-_URLS = frozenset({"store", "sink"})
+_URLS = frozenset({"store", "sink", "proxy"})
+_SECRETS = frozenset(each.name for each in fields(Settings) if each.metadata.get("secret"))
 
 
 @click.command()
@@ -84,6 +85,7 @@ def _summary(findings: Sequence[Finding]) -> str:
 
 def _show_settings(settings: Settings, as_json: bool) -> None:
     values = {name: getattr(settings, name) for name in names()}
+    values |= {name: "(not shown)" for name in _SECRETS if values[name]}
     shown = {name: without_credentials(value) if name in _URLS else value for name, value in values.items()}
     if as_json:
         told = {name: {"value": shown[name], "origin": settings.origins.get(name, "default")} for name in shown}
