@@ -11,7 +11,6 @@ import os
 import re
 import socket
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -339,7 +338,7 @@ def _there(path: Path) -> bool:
 
 def _toml(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
     except NotADirectoryError:
@@ -348,6 +347,10 @@ def _toml(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
         raise NotAllowed(f"cannot read {path}: permission denied") from None
     except OSError as error:
         raise SettingError(f"cannot read {path}: {error.strerror}") from None
+    import tomllib  # not where no file has any settings, which is so in most processes
+
+    try:
+        table: Any = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         if below:  # somebody else's file; not ours to complain about
             return {}
