@@ -167,7 +167,8 @@ def test_an_id_that_cannot_be_one_is_a_label_and_the_line_gets_another(translate
 
 
 def test_options_win_over_lines_and_lines_over_the_file_s_name(room):
-    line = {"message": "hi", "service": "cart", "hostname": "web-7", "env": "test"}
+    line = {"message": "hi", "service": "cart", "node": "web-7", "env": "test"}
+    assert room()({"message": "hi", "hostname": "web-8"})["service"]["node"] == {"name": "web-8"}
     assert room()(line)["service"] == {"name": "cart", "node": {"name": "web-7"}, "environment": "test"}
     assert room()({"message": "hi"})["service"] == {
         "name": "shop",
@@ -276,6 +277,14 @@ def test_a_format_that_was_asked_for_is_insisted_on(room):
     with pytest.raises(ValueError, match="no ecs line: it has no @timestamp"):
         asked({"message": "hi", "level": "info"})
     assert asked.lines.formats == {"ecs": 1}
+
+
+@pytest.mark.parametrize("text", ["password=hunter2", "Bearer abcdefghijklmnop", "card 4111 1111 1111 1111"])
+def test_a_secret_in_a_text_is_taken_out_whichever_way_the_line_goes(translate, text):
+    """The second line of a shape finds all that the first one left, and still is looked through."""
+    for said in ("harmless", text, text):
+        event = translate({"time": NOON, "message": said, "note": said})
+    assert "[redacted]" in event["message"] and "[redacted]" in event["labels"]["note"]
 
 
 def test_a_line_larger_than_an_event_may_be_is_cut_and_keeps_its_ids(translate):

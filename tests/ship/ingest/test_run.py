@@ -430,6 +430,15 @@ def test_the_bookmark_is_written_after_the_segments_it_speaks_of(home, lines, mo
     assert order == ["segments", "bookmark True"]
 
 
+def test_a_segment_is_seen_when_it_is_whole_and_on_disk_and_not_before(home, lines, monkeypatch):
+    seen = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (seen.append(sorted(home.spool.glob("*.seg"))), real(fd)))
+    home.one(home.log("shop.log", *lines(3)))
+    assert seen[0] == [] and len(seen) == 2, "one for each lane"
+    assert len(list(home.spool.glob("*.seg"))) == 2
+
+
 def test_unfinished_files_of_a_run_that_was_killed_are_taken_away(home, lines):
     home.spool.mkdir(parents=True)
     left = home.spool / f".{'a' * 32}-bulk-000001.seg.ingest"
