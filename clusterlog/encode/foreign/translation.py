@@ -168,15 +168,13 @@ class Lines:
     def _met(self, document: dict[str, Any]) -> _Shape:
         """A new shape. Whether its lines are flat is guessed from the first: where one is not, no value fits."""
         asked = self._translator.format
-        format = asked or formats.recognised(document)
-        refusal = formats.lack(asked) if asked and not formats.is_of(asked, document) else ""
+        format, refusal = formats.recognised(document), ""
+        if asked and format != formats.DOCKER:
+            refusal = "" if formats.is_of(asked, document) else formats.lack(asked)
+            format = asked
         names = tuple(document)
-        nested = any(type(value) is dict for value in document.values())
-        plan = (
-            None
-            if refusal or nested or format in ("clusterlog", "docker", "otlp")
-            else self._translator.plan(names, format)
-        )
+        nested = format in _NESTED or any(type(value) is dict for value in document.values())
+        plan = None if refusal or nested else self._translator.plan(names, format)
         shape = _Shape(format, refusal, plan)
         if len(self._shapes) < MOST_SHAPES:  # beyond them every line has other names, and its format is not counted
             self._shapes[names] = shape

@@ -277,6 +277,10 @@ def test_a_format_that_was_asked_for_is_insisted_on(room):
     with pytest.raises(ValueError, match="no ecs line: it has no @timestamp"):
         asked({"message": "hi", "level": "info"})
     assert asked.lines.formats == {"ecs": 1}
+    wrapped = {"stream": "stdout", "time": NOON}
+    asked({"log": json.dumps({"@timestamp": NOON, "log.level": "info"}), **wrapped})
+    with pytest.raises(ValueError, match="no ecs line"):
+        asked({"log": json.dumps({"message": "hi"}), **wrapped})
 
 
 @pytest.mark.parametrize("text", ["password=hunter2", "Bearer abcdefghijklmnop", "card 4111 1111 1111 1111"])
