@@ -23,6 +23,7 @@ from clusterlog.search.story.journey import Entry, Journey, journey
 from clusterlog.search.story.verdict import verdict
 
 GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[3]
 DEMO = ("demo-failed", "demo-ok", "demo-slow")
 WRITES = bool(os.environ.get("WRITE_GOLDEN"))
 MOST_ROWS = 80
@@ -130,3 +131,15 @@ def test_a_request_of_ten_thousand_events_is_told_as_it_was_before() -> None:
 def test_there_is_no_golden_file_that_no_test_reads() -> None:
     names = {*CASES, "many-events"}
     assert {path.stem for path in GOLDEN.iterdir()} == names
+
+
+def documented() -> list[str]:
+    """The sentences that the documentation gives as examples."""
+    blocks = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8").split("```")[1::2]
+    return [line for block in blocks for line in block.removeprefix("text").splitlines() if line]
+
+
+@pytest.mark.parametrize("sentence", documented())
+def test_a_sentence_in_the_documentation_is_one_that_is_said(sentence: str) -> None:
+    said = {line[9:] for path in GOLDEN.glob("*.txt") for line in path.read_text(encoding="utf-8").splitlines()}
+    assert sentence in said
