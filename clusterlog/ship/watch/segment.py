@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
 from pathlib import Path
 
+from clusterlog.ship.acknowledged import IntervalSet
 from clusterlog.spool.segment import HEADER, HEADER_SIZE, MAGIC, MAX_PAYLOAD, Record, SegmentName, scanned
 
 CHUNK = MAX_PAYLOAD + HEADER_SIZE
@@ -21,7 +21,7 @@ class FollowedSegment:
         self._offset = 0
         self._fd = os.open(spool / str(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
-    def pass_by(self, known: Container[int]) -> None:
+    def pass_by(self, known: IntervalSet) -> None:
         """Go behind the first records, as far as their numbers are ``known``, by their headers alone.
 
         That is ten times as fast as reading them. Where a header does not lead to the next, all of it will be read.
