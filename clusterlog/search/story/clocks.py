@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clusterlog.search.story.event import Event, whole
+from clusterlog.search.story.event import Event, part, whole
 from clusterlog.search.story.order import LATE_NS, Hop
 
 SLACK_NS = 1_000_000
@@ -160,10 +160,15 @@ def set_back(events: Iterable[Event]) -> dict[str, int]:
         time, before = event.time_ns, latest.get(event.instance)
         if time is None or event.sequence is None or not event.instance:
             continue
-        if before is not None and before - time > STEP_NS:
+        if before is not None and before - time > STEP_NS and not _is_told_late(event):
             found[event.clock] = max(found.get(event.clock, 0), before - time)
         latest[event.instance] = time
     return found
+
+
+def _is_told_late(event: Event) -> bool:
+    """Whether an event may be told long after its time: another tracer's span, or a line of another logger's file."""
+    return bool(event.role) or part(event.document, "clusterlog.ingest") is not None
 
 
 def _is_sane(time_ns: int) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from clusterlog.search.story.event import Event, part
 
-_ORDERLESS = frozenset({"otlp"})
-"""Formats whose writers send what ended, in batches: not even those of one process lie in the order they happened."""
+_ORDERLESS = frozenset({"bulk", "otlp"})
+"""Formats whose writers send in batches, several at a time or what has ended: not even the events of one process lie in
+the order they happened."""
 
 
 def taken_apart(events: Sequence[Event]) -> list[Event]:

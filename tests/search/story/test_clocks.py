@@ -288,3 +288,12 @@ def test_times_that_go_back_by_little_are_of_threads_that_wrote_side_by_side(sto
     shop.log(1000, "one", span="s1")
     shop.log(1000 - back_ms, "two", span="s1")
     assert clocks(journey(story.documents))["shop-1"] == Clock()
+
+
+def test_what_may_be_told_long_after_its_time_proves_nothing_about_a_clock(story: Any) -> None:
+    shop = story.process("shop-1")
+    shop.log(5000, "one", span="s1")
+    shop.span(1000, 900, "imported", "internal", span="p1", parent="s1")
+    shop.log(5100, "two", span="s1")
+    shop.log(2000, "of a file", span="s1", clusterlog={"ingest": {"format": "ecs"}})
+    assert clocks(journey(story.documents))["shop-1"] == Clock()
