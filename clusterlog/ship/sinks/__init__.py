@@ -39,6 +39,12 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
 
         path = settings.home_path / "store"
         return EmbeddedStore.open(path, "write"), str(path), _LARGE
+    if scheme in ("http", "https"):
+        from clusterlog.store.elasticsearch.bulk import ElasticsearchSink
+        from clusterlog.store.elasticsearch.transport import Client
+
+        client = Client.of(settings, url=url, kind="write")
+        return ElasticsearchSink(client, settings), client.url, Limits()
     raise SettingError(
-        f"{without_credentials(url)!r} is no sink this version can ship to: use file:PATH, stdout: or no sink"
+        f"{without_credentials(url)!r} is no sink to ship to: use http://, https://, file:PATH, stdout: or no sink"
     )

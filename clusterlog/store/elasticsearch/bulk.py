@@ -1,0 +1,129 @@
+"""The sink: events are created under their own ids in data streams, so that sending one again is harmless.
+
+It needs the rights ``create_doc`` and ``auto_configure`` on ``logs-clusterlog.*-*`` and nothing else. No event is sent
+to where no data stream can be: an index made by chance would have none of the mappings, and no end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from clusterlog.settings import Settings
+from clusterlog.store.base import Delivery, Outcome
+from clusterlog.store.elasticsearch.content import says_the_same
+from clusterlog.store.elasticsearch.judge import judge, trouble
+from clusterlog.store.elasticsearch.lines import Lines, Request
+from clusterlog.store.elasticsearch.transport import Answer, Client
+
+TIMEOUT_S = 60.0
+_ASKED = (
+    "errors,error.type,error.reason,items.*.status,items.*.failure_store,"
+    "items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.index"
+)
+"""All of an answer that is looked at: the rest, names of indices and shards, is as long as an event."""
+_OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
+"""What Elasticsearch knows and OpenSearch refuses. A refusal names it, so no version has to be asked for."""
+_UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
+_NO_TEMPLATE = "no template makes data streams of this name: run `clusterlog setup elasticsearch`"
+_NO_TEMPLATE_SAID = b"no matching index template"
+_LOOKED_UP_AT_ONCE = 100
+_TEMPLATE_IS_MISSING = ("no matching index template", "requires a data stream")
+
+
+class ElasticsearchSink:
+    """Creates events in Elasticsearch, OpenSearch or a ``clusterlog serve``. Threads may share it."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._lines = Lines(settings.environment)
+        self._optional = dict(_OPTIONAL)
+        self._made: set[str] = set()
+
+    def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
+        """One outcome per delivery. Raises StoreUnavailable, whose ``advice`` says how to go on, if none was judged.
+
+        What cannot be an event at all is refused here, and not sent.
+        """
+        while True:
+            request = self._request(batch)
+            outcomes: list[Outcome] = []
+            if request.body:
+                answer = self._send(request.body)
+                if self._forgoes(answer):
+                    continue
+                outcomes = [_explained(each) for each in judge(answer, len(batch) - len(request.settled))]
+            for at in sorted(request.settled):
+                outcomes.insert(at, request.settled[at])
+            return outcomes
+
+    def _request(self, batch: Sequence[Delivery]) -> Request:
+        request = self._lines.request(batch)
+        if "require_data_stream" in self._optional:
+            return request
+        blocked = {stream: Outcome("blocked", why) for stream in request.streams if (why := self._lacks(stream))}
+        return self._lines.request(batch, blocked) if blocked else request
+
+    def _send(self, body: bytes) -> Answer:
+        params = {"filter_path": _ASKED, **self._optional}
+        return self._client.call("POST", "/_bulk", body, params=params, timeout=TIMEOUT_S, ndjson=True, again=False)
+
+    def _forgoes(self, answer: Answer) -> bool:
+        """Whether the server refused the request for parameters it does not know, which it is spared from now on."""
+        error = answer.body.get("error") if answer.status == 400 and isinstance(answer.body, dict) else None
+        named = _UNKNOWN_PARAMETER.search(str(error.get("reason"))) if isinstance(error, dict) else None
+        unknown = [name for name in self._optional if named and f"[{name}]" in named[1]]
+        for name in unknown:
+            self._optional.pop(name, None)
+        return bool(unknown)
+
+    def _lacks(self, stream: str) -> str:
+        """Why a stream cannot be written to, empty if it can: for servers that would make a plain index instead."""
+        if stream in self._made:
+            return ""
+        answer = self._client.call("PUT", f"/_data_stream/{quote(stream)}", timeout=TIMEOUT_S)
+        if answer.status == 429 or answer.status >= 500:
+            raise trouble(answer)
+        if _NO_TEMPLATE_SAID in answer.content:
+            return _NO_TEMPLATE
+        self._made.add(stream)  # made now, or there before, or not for us to ask: then the events themselves will tell
+        return ""
+
+    def same(self, duplicates: Sequence[tuple[Delivery, Outcome]]) -> Sequence[bool | None]:
+        """Whether what is stored under each id says the same; ``None`` where the rights to look do not suffice.
+
+        The document is read from the index that named itself as its place, at once and not only after a refresh; the
+        right ``read`` is needed. Raises StoreUnavailable.
+        """
+        found: list[bool | None] = []
+        for start in range(0, len(duplicates), _LOOKED_UP_AT_ONCE):
+            found += self._same(duplicates[start : start + _LOOKED_UP_AT_ONCE])
+        return found
+
+    def _same(self, duplicates: Sequence[tuple[Delivery, Outcome]]) -> list[bool | None]:
+        asked = [{"_index": outcome.place or "_", "_id": delivery.id} for delivery, outcome in duplicates]
+        params = {"filter_path": "docs.found,docs._source,docs.error.type"}
+        answer = self._client.call("POST", "/_mget", {"docs": asked}, params=params, timeout=TIMEOUT_S)
+        if answer.status == 429 or answer.status >= 500:
+            raise trouble(answer)
+        documents = answer.body.get("docs") if answer.status == 200 and isinstance(answer.body, dict) else None
+        if not isinstance(documents, list) or len(documents) != len(asked):
+            return [None] * len(asked)
+        return [
+            says_the_same(delivery.body, told["_source"]) if isinstance(told, dict) and "_source" in told else None
+            for (delivery, _), told in zip(duplicates, documents, strict=True)
+        ]
+
+    def flush(self) -> None:
+        """Nothing is held back here: what is acknowledged is durable, and is found after the index's next refresh."""
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        self._client.close()
+
+
+def _explained(outcome: Outcome) -> Outcome:
+    if outcome.status == "blocked" and any(part in outcome.reason for part in _TEMPLATE_IS_MISSING):
+        return Outcome("blocked", _NO_TEMPLATE)
+    return outcome
