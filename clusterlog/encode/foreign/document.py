@@ -41,7 +41,8 @@ class Subject:
     """A file whose lines are translated.
 
     ``instance`` is its ``process.entity_id``; ``service``, ``node`` and ``environment`` stand in where neither the user
-    nor a line says them; ``time`` (as ``@timestamp`` is written) where no line had one yet.
+    nor a line says them; ``time`` (as ``@timestamp`` is written) where no line had one yet, and ``time_from`` says what
+    that time is. What does not come from a file has no ``path``, and ``format`` says how it came.
     """
 
     instance: str
@@ -50,6 +51,8 @@ class Subject:
     node: str
     environment: str
     time: str
+    time_from: str = "file"
+    format: str = ""
 
 
 @dataclass(slots=True)
@@ -113,6 +116,8 @@ class Documents:
         head, rest = self._skeleton(fields)
         for path, value in fields.items():
             put(head if path.startswith(("process.", "event.")) else rest, path, value)
+        if self._subject.format:
+            put(rest, "clusterlog.ingest.format", self._subject.format)
         if time_from:
             put(rest, "clusterlog.ingest.time", time_from)
         self._add_labels(rest, read)
@@ -154,7 +159,7 @@ class Documents:
             fields.pop(path, None)
         log = {path.partition(".")[2]: fields.pop(path) for path in ("log.level", "log.logger") if path in fields}
         rest: Tree = {
-            "log": {**log, "file": {"path": subject.path}},
+            "log": {**log, "file": {"path": subject.path}} if subject.path else log,
             "ecs": {"version": ECS_VERSION},
             "service": {"name": service, "node": {"name": node}, "environment": environment},
             "host": {},

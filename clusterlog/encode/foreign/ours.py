@@ -56,8 +56,9 @@ def _numbered(document: dict[str, Any], number: int, subject: Subject, sanitizer
         "process": {**(process if type(process) is dict else {}), "entity_id": subject.instance},
         "event": about,
     }
-    log = document.get("log")
-    document = {**document, "log": {**(log if type(log) is dict else {}), "file": {"path": subject.path}}}
+    if subject.path:
+        log = document.get("log")
+        document = {**document, "log": {**(log if type(log) is dict else {}), "file": {"path": subject.path}}}
     rest = {name: value for name, value in document.items() if name not in head}
     return dumps(head)[:-1] + b"," + sanitizer.fit(rest)[1:]
 

@@ -15,7 +15,7 @@ from clusterlog.encode.foreign.names import Rule, Table, squeezed
 from clusterlog.encode.sanitize import Sanitizer
 
 Flat = dict[str, Any]
-Getter = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+Getter = Callable[[Any], tuple[Any, ...]]
 
 OWN_ID = "event.id"
 DEPTH = 20
@@ -40,14 +40,14 @@ class Plan:
 
     ``steps`` are the rules to ask, in order, each with the name it is about; ``labels`` the names no rule is about;
     ``withheld`` those that may say who somebody is. A plan is ``swift`` where one rule stands for each field and all
-    that is left are plain labels: then ``head``, ``time``, ``message`` and ``ids`` say by which names, ``get_head`` and
-    ``get_labels`` take the values out. ``claimed`` are all that are no labels; ``few``: that labels are the fewer ones;
-    ``spare``: that another name might fill what holds nothing.
+    that is left are plain labels: then ``time``, ``message`` and ``ids`` say which of a line's values these are,
+    ``head`` the rules of the others, ``get_head`` and ``get_labels`` take them out of all values, and ``spare`` says
+    whether another name might fill what holds nothing.
     """
 
     __slots__ = (
-        *("claimed", "few", "get_head", "get_labels", "head", "ids", "labels", "message", "read_time", "spare"),
-        *("steps", "swift", "template", "time", "withheld"),
+        *("get_head", "get_labels", "head", "ids", "labels", "message", "read_time", "spare", "steps", "swift"),
+        *("template", "time", "withheld"),
     )
 
     def __init__(
@@ -67,14 +67,13 @@ class Plan:
         self.template = template
         self.withheld = frozenset(name for rule, name in self.steps if rule.kind == "identity")
         self.labels = tuple(name for name in names if name not in about and squeezed(name) not in table.ignored)
-        self.head: tuple[tuple[Rule, str], ...] = ()
-        self.ids: tuple[tuple[str, str, Reader, bytes], ...] = ()
-        self.claimed: tuple[str, ...] = ()
-        self.time = self.message = ""
+        self.head: tuple[Rule, ...] = ()
+        self.ids: tuple[tuple[str, int, Reader, bytes], ...] = ()
+        self.time = self.message = 0
         self.read_time: Reader = _nothing
         self.get_head: Getter = _nothing
         self.get_labels: Getter = _nothing
-        self.few = self.spare = False
+        self.spare = False
         self.swift = self._becomes_swift(names, about, sanitizer, readers)
 
     def _becomes_swift(
@@ -94,17 +93,17 @@ class Plan:
             return False
         if not chosen.keys() >= _NEEDED or not all(map(_is_usual, chosen)):
             return False
-        (timed, self.time), (_, self.message) = chosen["@timestamp"], chosen["message"]
-        self.read_time = readers[timed.kind]
-        self.head = tuple(step for field, step in chosen.items() if _is_shared(field))
-        picked = [(field, *chosen[field], IDS[field]) for field in IDS if field in chosen]
-        self.ids = tuple((rule.kind, name, readers[rule.kind], form) for _, rule, name, form in picked)
-        self.get_head = _getter([name for _, name in self.head])
-        self.get_labels = _getter(labels)
+        place = {name: number for number, name in enumerate(names)}
+        (timed, time), (_, message) = chosen["@timestamp"], chosen["message"]
+        self.time, self.message, self.read_time = place[time], place[message], readers[timed.kind]
+        head = [step for field, step in chosen.items() if _is_shared(field)]
+        self.head = tuple(rule for rule, _ in head)
+        picked = [(*chosen[field], IDS[field]) for field in IDS if field in chosen]
+        self.ids = tuple((rule.kind, place[name], readers[rule.kind], form) for rule, name, form in picked)
+        self.get_head = _getter([place[name] for _, name in head])
+        self.get_labels = _getter([place[name] for name in labels])
         self.spare = len(labels) > len(self.labels)
         self.labels = labels
-        self.claimed = tuple(name for name in names if name not in labels)
-        self.few = len(labels) * 2 < len(self.claimed)
         return True
 
 
@@ -187,12 +186,60 @@ def free(taken: Flat, name: str) -> str:
     return f"{name}_{number}"
 
 
-def _getter(names: Iterable[str]) -> Getter:
-    """What takes the values of names out of a line, always as a tuple."""
-    given = tuple(names)
+class Nest:
+    """The nested objects of a shape: takes all values out of a line at once, in the order of the plan's names.
+
+    ``names`` are those ``flat`` would give. Each of ``nodes`` is an object in an object before it, by number and name,
+    with the names it must have; ``getters`` take what is no object out of each.
+    """
+
+    __slots__ = ("getters", "names", "nodes")
+
+    def __init__(self, names: tuple[str, ...], nodes: list[tuple[int, str, tuple[str, ...]]], getters: list[Getter]):
+        self.names = names
+        self.nodes = nodes
+        self.getters = getters
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], inside: frozenset[str]) -> Nest | None:
+        """The nest of a line's shape; ``None`` where its names would not be each a value's own."""
+        found: list[tuple[str, Mapping[str, Any]]] = [("", document)]
+        nodes: list[tuple[int, str, tuple[str, ...]]] = []
+        names: list[str] = []
+        getters: list[Getter] = []
+        for number, (prefix, node) in enumerate(found):  # grows while it is walked
+            leaves = [name for name, value in node.items() if type(value) is not dict]
+            names += [prefix + name for name in leaves]
+            getters.append(_getter(leaves))
+            for name, value in node.items():
+                if type(value) is dict:
+                    if not value or prefix.count(".") >= DEPTH - 1:
+                        return None
+                    below = "" if not number and squeezed(name) in inside else f"{prefix}{name}."
+                    nodes.append((number, name, tuple(value)))
+                    found.append((below, value))
+        return cls(tuple(names), nodes, getters) if len(names) == len(set(names)) else None
+
+    def values(self, document: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """All values of a line, in the order of ``names``; ``None`` for one of another shape."""
+        found: list[Any] = [document]
+        for number, name, names in self.nodes:
+            node = found[number][name]
+            if type(node) is not dict or tuple(node) != names:
+                return None
+            found.append(node)
+        values: tuple[Any, ...] = ()
+        for node, take in zip(found, self.getters, strict=True):
+            values += take(node)
+        return values
+
+
+def _getter(places: Iterable[Any]) -> Getter:
+    """What takes values by names or numbers, always as a tuple."""
+    given = tuple(places)
     if len(given) == 1:
         only = given[0]
-        return lambda document: (document[only],)
+        return lambda values: (values[only],)
     return itemgetter(*given) if given else _nothing
 
 

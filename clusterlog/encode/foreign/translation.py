@@ -19,28 +19,30 @@ from clusterlog.encode.foreign.document import ORDINARY, Documents, Event, Given
 from clusterlog.encode.foreign.kinds import Kinds, holds_nothing
 from clusterlog.encode.foreign.names import Table
 from clusterlog.encode.foreign.otlp import Requests
-from clusterlog.encode.foreign.plans import Flat, Plan, flat
+from clusterlog.encode.foreign.plans import Flat, Nest, Plan, flat
 from clusterlog.encode.foreign.times import Times
 from clusterlog.encode.limits import Limits
 from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.redact import Redactor
 
 MOST_SHAPES = 10_000
-_NESTED = frozenset({"clusterlog", formats.DOCKER, "otlp"})
+_APART = frozenset({"clusterlog", formats.DOCKER, "otlp"})
+"""Formats whose lines are not read name by name."""
 _LARGE = float(1 << 63)
 _EDGE = 1 << 63
-_LINE_BEFORE, _FILE = "line before", "file"
+_LINE_BEFORE = "line before"
 
 
 class _Shape:
-    """The names at the top of a line. ``plan`` is that of lines without nested objects, ``None`` if there are some."""
+    """The names at the top of a line. ``plan`` is there for swift lines; ``nest`` too, if they have nested objects."""
 
-    __slots__ = ("format", "plan", "refusal", "seen")
+    __slots__ = ("format", "nest", "plan", "refusal", "seen")
 
-    def __init__(self, format: str, refusal: str, plan: Plan | None) -> None:
+    def __init__(self, format: str, refusal: str, plan: Plan | None, nest: Nest | None) -> None:
         self.format = format
         self.refusal = refusal
         self.plan = plan
+        self.nest = nest
         self.seen = 0
 
 
@@ -129,30 +131,37 @@ class Lines:
         """
         shape = self._shapes.get(tuple(document)) or self._met(document)
         shape.seen += 1
-        level, plan = document, shape.plan
-        if plan is None:
-            if shape.refusal:
-                shape.seen -= 1
-                raise ValueError(shape.refusal)
-            if shape.format == "clusterlog":
-                own = ours.event(document, number, line, self._subject, self._sanitizer)
-                if own is not None:
-                    return (own,)
-            if shape.format == "otlp":
-                return self._exported(document, number)
-            if shape.format == formats.DOCKER:
-                shape.seen -= 1
-                inner = formats.unwrapped(document)
-                return self.events(inner, number, dumps(inner))
-            level = flat(document, self._inside)
-            plan = self._translator.plan(tuple(level), shape.format)
-        if plan.swift:
-            made = self._swift(plan, level, number)
-            if made is not None:
-                return (made,)
+        plan = shape.plan
+        if plan is not None:
+            values = tuple(document.values()) if shape.nest is None else shape.nest.values(document)
+            if values is not None:
+                made = self._swift(plan, values, number)
+                if made is not None:
+                    return (made,)
+        return self._careful(shape, document, number, line)
+
+    def _careful(self, shape: _Shape, document: dict[str, Any], number: int, line: bytes) -> Sequence[Event]:
+        if shape.refusal:
+            shape.seen -= 1
+            raise ValueError(shape.refusal)
+        if shape.format == "clusterlog":
+            own = ours.event(document, number, line, self._subject, self._sanitizer)
+            if own is not None:
+                return (own,)
+        if shape.format == "otlp":
+            return self._exported(document, number)
+        if shape.format == formats.DOCKER:
+            shape.seen -= 1
+            inner = formats.unwrapped(document)
+            return self.events(inner, number, dumps(inner))
+        level = flat(document, self._inside)
         if any(type(value) is float and abs(value) >= _LARGE for value in level.values()):
-            level = _exact(level, line)
-        return (self._careful(shape.format, flat(level, self._inside), number),)
+            level = flat(_exact(document, line), self._inside)
+        plan = self._translator.plan(tuple(level), shape.format)
+        read = taken_apart(level, plan, self._translator.readers)
+        if plan.template and "message" in read.fields:
+            read.fields.setdefault("clusterlog.template", read.fields["message"])
+        return (self._documents.event(read, number, *self._timed(read.fields)),)
 
     def lost(self, number: int, reason: str) -> Event:
         """The drop event for a line that cannot be read."""
@@ -173,9 +182,13 @@ class Lines:
             refusal = "" if formats.is_of(asked, document) else formats.lack(asked)
             format = asked
         names = tuple(document)
-        nested = format in _NESTED or any(type(value) is dict for value in document.values())
-        plan = None if refusal or nested else self._translator.plan(names, format)
-        shape = _Shape(format, refusal, plan)
+        plan = nest = None
+        if not refusal and format not in _APART:
+            nested = any(type(value) is dict for value in document.values())
+            nest = Nest.of(document, self._inside) if nested else None
+            if not nested or nest is not None:
+                plan = self._translator.plan(nest.names if nest else names, format)
+        shape = _Shape(format, refusal, plan if plan is not None and plan.swift else None, nest)
         if len(self._shapes) < MOST_SHAPES:  # beyond them every line has other names, and its format is not counted
             self._shapes[names] = shape
         return shape
@@ -186,35 +199,24 @@ class Lines:
             read.fields["clusterlog.ingest.format"] = "otlp"  # what it is numbered by is the order of its export
         return [self._documents.event(read, number + n, *self._timed(read.fields)) for n, read in enumerate(reads)]
 
-    def _careful(self, format: str, level: Flat, number: int) -> Event:
-        plan = self._translator.plan(tuple(level), format)
-        read = taken_apart(level, plan, self._translator.readers)
-        if plan.template and "message" in read.fields:
-            read.fields.setdefault("clusterlog.template", read.fields["message"])
-        return self._documents.event(read, number, *self._timed(read.fields))
-
     def _timed(self, fields: Flat) -> tuple[str, str]:
         """The time of a line, and where it is from if the line has none."""
         told = fields.get("@timestamp")
         if told is not None:
             self.last_time = told
             return told, ""
-        return (self.last_time, _LINE_BEFORE) if self.last_time else (self._subject.time, _FILE)
+        return (self.last_time, _LINE_BEFORE) if self.last_time else (self._subject.time, self._subject.time_from)
 
-    def _swift(self, plan: Plan, document: Flat, number: int) -> Event | None:
-        """The same event from the same line, for a fifth of the price; ``None`` if something is not as usual.
-
-        Where it gives an event, what is left of ``document`` may be the labels alone.
-        """
+    def _swift(self, plan: Plan, values: tuple[Any, ...], number: int) -> Event | None:
+        """The same event from the values of a line, for a fifth of the price; ``None`` if something is not as usual."""
+        heads, shared = self._heads, plan.get_head(values)
         try:
-            values = plan.get_head(document)
-            head = self._heads[plan, values]
+            head = heads[plan, shared]
         except KeyError:
-            head = self._learned(plan, values)
+            head = self._learned(plan, shared)
         except TypeError:  # a list, which no field before the message takes
             return None
-        time = plan.read_time(document[plan.time])
-        message = document[plan.message]
+        time, message = plan.read_time(values[plan.time]), values[plan.message]
         if head is None or time is None or type(message) is not str or len(message) > _LONG_MESSAGE:
             return None
         innocent = self._innocent
@@ -223,17 +225,17 @@ class Lines:
         said = dumps(message)
         own = b'"template":' + said if plan.template else b""
         rest = b""
-        for how, name, read, form in plan.ids:
-            value = read(document[name])
+        for how, place, read, form in plan.ids:
+            value = read(values[place])
             if value is None:
-                if plan.spare or not holds_nothing(document[name]):
+                if plan.spare or not holds_nothing(values[place]):
                     return None
                 continue
             if how == "identity":
                 value, key_id = self._translator.identity_hash(value)
                 own += (b',"user":' if own else b'"user":') + dumps({"key_id": key_id})
             rest += form % dumps(value)
-        labels = plan.get_labels(document)
+        labels = plan.get_labels(values)
         if labels:
             for value in labels:
                 kind = type(value)
@@ -250,12 +252,7 @@ class Lines:
                     return None
             if plan.spare and any(map(holds_nothing, labels)):
                 return None
-            if plan.few:
-                document = dict(zip(plan.labels, labels, strict=True))
-            else:
-                for name in plan.claimed:
-                    del document[name]
-            rest += b',"labels":' + dumps(document)
+            rest += b',"labels":' + dumps(dict(zip(plan.labels, labels, strict=True)))
         if own:
             rest = b',"clusterlog":{' + own + b"}" + rest
         self.last_time = time
@@ -275,7 +272,7 @@ class Lines:
         """The head of lines with these values; ``None`` if one of them is no value of its field."""
         head: _Head | None = None
         read = Read()
-        for (rule, _), value in zip(plan.head, values, strict=True):
+        for rule, value in zip(plan.head, values, strict=True):
             found = self._translator.readers[rule.kind](value)
             if found is None and not holds_nothing(value):
                 break
@@ -305,10 +302,10 @@ _LONG_MESSAGE, _LONG = 8_000, 1_000
 _MARK = "<here the line says it>"
 
 
-def _exact(level: Flat, line: bytes) -> Flat:
+def _exact(document: dict[str, Any], line: bytes) -> dict[str, Any]:
     """The line read again by a parser that keeps integers of any size, which orjson makes floats of."""
     try:
-        document = json.loads(line)
+        found = json.loads(line)
     except ValueError:  # it had to be mended, and is as exact as it can be
-        return level
-    return document if type(document) is dict else level
+        return document
+    return found if type(found) is dict else document
