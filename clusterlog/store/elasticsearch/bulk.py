@@ -26,10 +26,8 @@ _ASKED = (
 _OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
 """What Elasticsearch knows and OpenSearch refuses. A refusal names it, so no version has to be asked for."""
 _UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
-_NO_TEMPLATE = "no template makes data streams of this name: run `clusterlog setup elasticsearch`"
-_NO_TEMPLATE_SAID = b"no matching index template"
+_THERE_ALREADY = b"resource_already_exists_exception"
 _LOOKED_UP_AT_ONCE = 100
-_TEMPLATE_IS_MISSING = ("no matching index template", "requires a data stream")
 
 
 class ElasticsearchSink:
@@ -85,8 +83,8 @@ class ElasticsearchSink:
         answer = self._client.call("PUT", f"/_data_stream/{quote(stream)}", timeout=TIMEOUT_S)
         if answer.status == 429 or answer.status >= 500:
             raise trouble(answer)
-        if _NO_TEMPLATE_SAID in answer.content:
-            return _NO_TEMPLATE
+        if answer.status == 400 and _THERE_ALREADY not in answer.content:
+            return _without_stream(str(trouble(answer)))
         self._made.add(stream)  # made now, or there before, or not for us to ask: then the events themselves will tell
         return ""
 
@@ -124,6 +122,13 @@ class ElasticsearchSink:
 
 
 def _explained(outcome: Outcome) -> Outcome:
-    if outcome.status == "blocked" and any(part in outcome.reason for part in _TEMPLATE_IS_MISSING):
-        return Outcome("blocked", _NO_TEMPLATE)
-    return outcome
+    return Outcome("blocked", _without_stream(outcome.reason)) if outcome.status == "blocked" else outcome
+
+
+def _without_stream(reason: str) -> str:
+    """What mends it where a server says that there is no data stream; any other reason as it is."""
+    if "no matching index template" in reason:
+        return "no template makes data streams of this name: run `clusterlog setup elasticsearch`"
+    if "is not a data stream" in reason:
+        return "an index has the name of a data stream: delete or rename it, then run `clusterlog setup elasticsearch`"
+    return reason

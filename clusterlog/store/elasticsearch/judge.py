@@ -18,19 +18,14 @@ from clusterlog.store.elasticsearch.transport import Answer
 
 REASON_LIMIT = 400
 _OVERLOADED = frozenset({408, 425, 429, 503, 504})
-_NOT_OF_THE_EVENT = frozenset(
-    {
-        "index_closed_exception",
-        "invalid_index_name_exception",
-        "validation_exception",  # too many shards in the cluster
-        "security_exception",
-        "process_cluster_event_timeout_exception",
-    }
-)
-"""Types of error with status 400 that every event would meet, until somebody mends the server."""
+_UNREADABLE = "not_x_content_exception"
+"""What Elasticsearch answers with status 500 about a document that is no object: it will not be one next time."""
+_NOT_OF_THE_EVENT = frozenset({"index_closed_exception", "invalid_index_name_exception", "validation_exception"})
+"""Types of error with status 400 that every event would meet until somebody mends the server; the last one is for too
+many shards in the cluster."""
 _PIPELINE_IS_MISSING = "pipeline with id ["
-_FRAMING = ("parse_exception", "parsing_exception", "json_", "x_content", "action_request_validation", "illegal_arg")
-"""Beginnings and ends of types that mean the body of the request itself cannot be read."""
+_NOT_OF_THE_BODY = ("media_type_header_exception", "unrecognized parameter", "no handler found")
+"""Parts of what is told about a request that is refused whatever its body holds."""
 
 
 def judge(answer: Answer, sent: int) -> list[Outcome]:
@@ -60,6 +55,8 @@ def _item(item: Any, answer: Answer) -> Outcome:
         return STORED
     error = told.get("error")
     kind, reason = _told(error)
+    if kind == _UNREADABLE:
+        return Outcome("refused", reason)
     if status == 409:
         place = error.get("index") if isinstance(error, dict) else None
         return Outcome("duplicate", place=place) if isinstance(place, str) else DUPLICATE
@@ -85,7 +82,7 @@ def trouble(answer: Answer) -> StoreUnavailable:
         return StoreUnavailable(f"{where}: too much for one request (413)", "halve")
     if status in _OVERLOADED:
         return StoreUnavailable(f"{where}: has too much to do ({status}){because}", "slower", _retry_after(answer))
-    if status == 400 and kind and (kind.startswith(_FRAMING) or kind.endswith(_FRAMING[:2])):
+    if status == 400 and kind and not any(part in reason for part in _NOT_OF_THE_BODY):
         return StoreUnavailable(f"{where}: cannot read the request (400){because}", "bisect")
     if 300 <= status < 400:
         to = answer.headers.get("location")

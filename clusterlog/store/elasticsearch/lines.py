@@ -16,6 +16,9 @@ from clusterlog.store import document
 from clusterlog.store.base import Delivery, Outcome
 from clusterlog.store.elasticsearch.streams import data_stream
 
+LONGEST_ID = 512
+"""Bytes a document's id may have (elastic/elasticsearch, "_id field")."""
+
 _OPENING = b'{"@timestamp":"'
 _BEFORE_MESSAGE = b',"message":'
 _ID_FROM, _ID_TO = 60, 200
@@ -69,6 +72,9 @@ class Lines:
                     continue
                 stream, id = self._stream(event), dumps(delivery.id)[1:-1]
                 body = dumps(event) if b"\n" in body else body
+            if not 0 < len(id) <= LONGEST_ID:
+                settled[at] = Outcome("refused", f"its id has {len(id)} bytes, and a document's 1 to {LONGEST_ID}")
+                continue
             if stream in blocked:
                 settled[at] = blocked[stream]
                 continue
