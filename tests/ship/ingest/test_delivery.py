@@ -63,7 +63,7 @@ def test_events_are_delivered_under_their_ids_whoever_made_them(home, lines, shi
     (report,) = home.ingest(home.log("shop.log", lines(1)[0], own, b"broken", b""))
     shipper.once()
     i = report.instance
-    assert sorted(shipper.sink.bodies) == [*(f"{i}-{n:011x}" for n in (1, 3, 4)), "abc"]
+    assert shipper.sink.bodies.keys() == {*(f"{i}-{n:011x}" for n in (1, 3, 4)), "abc"}
     assert all(json.loads(body)["event"]["id"] == id for id, body in shipper.sink.bodies.items())
     assert shipper.report.stored == 4
 

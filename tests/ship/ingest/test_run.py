@@ -518,6 +518,9 @@ def test_whatever_bytes_are_in_a_file_each_line_is_an_event_or_a_reported_drop(h
     with log.open("ab") as file:
         file.write(b"".join(each + b"\n" for each in after))
     second = home.one(log)
+    if first.problem:  # by its first bytes it is compressed, or UTF-16
+        assert second.problem and home.records() == []
+        return
     new, lost, empty = (first.new + second.new, first.unreadable + second.unreadable, first.empty + second.empty)
     assert new + lost.total() + empty == len(before) + len(after)
     assert not lost["not_translated"]
