@@ -20,7 +20,6 @@ Getter = Callable[[Any], tuple[Any, ...]]
 OWN_ID = "event.id"
 DEPTH = 20
 ORDINARY_LABELS = 100
-KEPT_NAMES = 1024
 
 # Objects whose values many lines share; all lines that agree in them begin alike, up to the message.
 _SHARED = frozenset("agent cloud container event host log observer orchestrator organization process service".split())
@@ -115,35 +114,6 @@ def _is_usual(field: str) -> bool:
     return field in _NEEDED or field in IDS or _is_shared(field)
 
 
-class _Paths(dict[str, str]):
-    """Names below a path, with the path before them: made once, so that they are one object with one hash."""
-
-    __slots__ = ("below", "prefix")
-
-    def __init__(self, prefix: str) -> None:
-        super().__init__()
-        self.prefix = prefix
-        self.below: dict[str, _Paths] = {}
-
-    def __missing__(self, name: str) -> str:
-        if len(self) >= KEPT_NAMES:
-            self.clear()
-        path = self[name] = self.prefix + name
-        return path
-
-    def under(self, name: str) -> _Paths:
-        """The names below one of these."""
-        found = self.below.get(name)
-        if found is None:
-            if len(self.below) >= KEPT_NAMES:
-                self.below.clear()
-            found = self.below[name] = _Paths(f"{self.prefix}{name}.")
-        return found
-
-
-_top = _Paths("")
-
-
 def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
     """A line without nested objects: ``{"log": {"level": 1}}`` as ``{"log.level": 1}``.
 
@@ -156,10 +126,10 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
             out[name if name not in out else free(out, name)] = value
         elif squeezed(name) in inside:
             below: Flat = {}
-            _flatten(value, _top, below, 1)
+            _flatten(value, "", below, 1)
             lifted.append((name, below))
         else:
-            _flatten(value, _top.under(name), out, 1)
+            _flatten(value, f"{name}.", out, 1)
     for name, below in lifted:
         for inner, value in below.items():
             inner = inner if inner not in out else f"{name}.{inner}"
@@ -167,12 +137,12 @@ def flat(document: Mapping[str, Any], inside: frozenset[str]) -> Flat:
     return out
 
 
-def _flatten(node: dict[str, Any], paths: _Paths, out: Flat, depth: int) -> None:
+def _flatten(node: dict[str, Any], prefix: str, out: Flat, depth: int) -> None:
     for name, value in node.items():
+        path = prefix + name
         if type(value) is dict and value and depth < DEPTH:
-            _flatten(value, paths.under(name), out, depth + 1)
+            _flatten(value, f"{path}.", out, depth + 1)
         else:
-            path = paths[name]
             out[path if path not in out else free(out, path)] = value
 
 
