@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship.acknowledged import Acknowledged, sync_directory
-from clusterlog.ship.batch import PROBE_EVENTS, Limits, cut
-from clusterlog.ship.quarantine import Quarantine
+from clusterlog.ship.delivery.batch import PROBE_EVENTS, Limits, cut
+from clusterlog.ship.dead.quarantine import Quarantine
 from clusterlog.ship.retry import Backoff
 from clusterlog.ship.source import Source
 from clusterlog.spool.budget import used_bytes

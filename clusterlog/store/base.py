@@ -73,6 +73,14 @@ class Comparing(Protocol):
         """
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """What a sink has besides, that has several places under one name, and knows ids only within each."""
+
+    def deliver_placed(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
+        """As ``deliver``, with the ``place`` of what it stored: for events that may be stored already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One event found: ``body`` is the document byte for byte, ``key`` its place in the order (time ns, event id)."""

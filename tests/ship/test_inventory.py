@@ -5,7 +5,7 @@ import json
 import pytest
 
 from clusterlog.ship.inventory import inventory, kept_aside
-from clusterlog.ship.quarantine import Quarantine
+from clusterlog.ship.dead.quarantine import Quarantine
 from clusterlog.spool import reader
 from clusterlog.spool.budget import Budget
 from clusterlog.store.base import Delivery

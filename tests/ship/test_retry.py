@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterlog.ship.batch import Limits, cut
+from clusterlog.ship.delivery.batch import Limits, cut
 from clusterlog.ship.retry import FIRST_S, LAST_S, OPEN_AFTER, Backoff
 from clusterlog.store.base import Delivery
 

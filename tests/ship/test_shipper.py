@@ -10,8 +10,8 @@ import pytest
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship import shipper as shipper_module
 from clusterlog.ship.acknowledged import Acknowledged
-from clusterlog.ship.batch import PROBE_EVENTS, Limits
-from clusterlog.ship.quarantine import letters
+from clusterlog.ship.delivery.batch import PROBE_EVENTS, Limits
+from clusterlog.ship.dead.quarantine import letters
 from clusterlog.ship.retry import OPEN_AFTER
 from clusterlog.spool.budget import Budget
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, without_credentials
-from clusterlog.ship.batch import Limits
+from clusterlog.ship.delivery.batch import Limits
 from clusterlog.store.base import Sink
 
 _LARGE = Limits(events=5000, bytes=8 << 20)

@@ -254,7 +254,7 @@ def test_a_file_that_is_no_segment_is_refused_because_the_checksums_need_its_nam
 
 
 def test_dead_letters_lie_in_the_same_format_and_are_read_as_well(run, home):
-    from clusterlog.ship.quarantine import Quarantine
+    from clusterlog.ship.dead.quarantine import Quarantine
     from clusterlog.store.base import Delivery
 
     dead = home.path / "dead"

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from clusterlog.context.ids import new_entity_id
-from clusterlog.ship import quarantine
-from clusterlog.ship.quarantine import REASON_LIMIT, Quarantine, letters
+from clusterlog.ship.dead import quarantine
+from clusterlog.ship.dead.quarantine import REASON_LIMIT, Quarantine, letters
 from clusterlog.spool.segment import MAX_EVENT
 from clusterlog.store.base import Delivery
 
@@ -50,7 +50,7 @@ def test_a_letter_that_does_not_fit_is_an_error_and_leaves_no_half_of_it(kept, t
     kept.keep(delivery(1, b"{}"), "no", 7)
     real = os.write
     with monkeypatch.context() as broken:
-        broken.setattr("clusterlog.ship.quarantine.os.write", lambda fd, data: real(fd, data[:20]))
+        broken.setattr("clusterlog.ship.dead.quarantine.os.write", lambda fd, data: real(fd, data[:20]))
         with pytest.raises(OSError, match="short write") as told:
             kept.keep(delivery(2, b"{}"), "no", 7)
     assert told.value.errno == errno.ENOSPC
