@@ -190,17 +190,19 @@ def start(
     *,
     files: Mapping[str, str | bytes] | None = None,
     standin: bool = True,
+    login: tuple[str, str] = ("", ""),
 ) -> Engine:
     """Start an engine in an empty directory that nobody else uses, with ``settings`` over ours.
 
     ``files`` are put into its configuration (``roles.yml``, certificates); ``standin=False`` leaves out the plug-in,
-    as a bare server. It is ready when this returns.
+    as a bare server. ``login`` is the superuser's, where the files name one. It is ready when this returns.
     """
     http, transport = free_ports(2)
     settings = {"cluster.name": f"clusterlog-{secrets.token_hex(4)}", **(settings or {})}
     engine = (_elasticsearch if name.startswith("elasticsearch") else _opensearch)(
         name, directory, settings, files or {}, http, transport, standin
     )
+    engine.user, engine.password = login
     engine.wait()
     return engine
 
