@@ -27,6 +27,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Deliver events": {
         "ship": ("deliver.ship", "Deliver what lies in the spools to the store."),
+        "serve": ("deliver.serve", "Ship a home, and take events and questions from other machines."),
         "status": ("deliver.status", "Show what is delivered, what waits and what was lost."),
         "verify": ("deliver.verify", "Account for every event: stored, lost with a reason, or waiting."),
         "ingest": ("deliver.ingest", "Take in the JSON lines that other loggers have written."),

@@ -55,7 +55,7 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
     if as_json:
         paint.emit(json.dumps({"schema": SCHEMA, "home": settings.home, "sink": sink, **told}).encode())
     if not until_eof:
-        paint.say(_summary(told, sink, time.monotonic() - begun))
+        paint.say(summary(told, sink, time.monotonic() - begun))
 
 
 def _look_for_home(settings: Settings) -> None:
@@ -66,7 +66,8 @@ def _look_for_home(settings: Settings) -> None:
         raise NotFound(f"no home at {settings.home}: nothing has logged there; --home DIR names another")
 
 
-def _summary(told: dict[str, Any], sink: str, seconds: float) -> str:
+def summary(told: dict[str, Any], sink: str, seconds: float) -> str:
+    """What was shipped, for people; ``told`` is a report as ``told_of`` gives it."""
     if told["stored"] is None:
         return f"delivered by the shipper of this home in {seconds:.1f} s"
     parts = [f"{paint.counted(told['stored'], 'event')} to {escaped(sink)} in {seconds:.1f} s"]

@@ -1,0 +1,91 @@
+"""All of it as one ASGI application: which path leads where, and which right it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from clusterlog.store.embedded import EmbeddedStore
+from clusterlog.web.api import Api
+from clusterlog.web.courtesies import Courtesies
+from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain
+from clusterlog.web.guard import Guard, drain, needs
+from clusterlog.web.intake.endpoint import Intake
+from clusterlog.web.intake.events import Strangers
+from clusterlog.web.tokens import RIGHTS, Right, Tokens
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of. ``names`` are the hosts it is asked by, see ``Guard``; ``node`` is its own."""
+
+    store: EmbeddedStore
+    strangers: Strangers
+    tokens: Tokens
+    node: str
+    names: Collection[str] = ()
+
+
+def application(parts: Parts) -> ASGIApp:
+    """The application."""
+    intake, api = Intake(parts.store, parts.strangers), Api(parts.store)
+    courtesies = Courtesies(parts.node, parts.store)
+    both: tuple[Right, ...] = ("write", "read")
+
+    def route(path: str, methods: str, endpoint: Endpoint, *rights: Right) -> Route:
+        return Route(path, _answering(endpoint, rights), methods=methods.split())
+
+    routes = [
+        route("/_bulk", "POST PUT", intake.bulk, "write"),
+        route("/{target}/_bulk", "POST PUT", intake.bulk, "write"),
+        route("/_refresh", "GET POST", courtesies.refresh, *both),
+        route("/{target}/_refresh", "GET POST", courtesies.refresh, *both),
+        route("/api/v1/search", "POST", api.search, "read"),
+        route("/api/v1/count", "POST", api.count, "read"),
+        route("/api/v1/sequences/{instance}", "GET", api.sequences, "read"),
+        route("/api/v1/audit", "GET", api.audit, "read"),
+        route("/", "GET", courtesies.root, *RIGHTS),
+        route("/_license", "GET", courtesies.license, *RIGHTS),
+        route("/_cluster/health", "GET", courtesies.health, *RIGHTS),
+        route("/_nodes/_local", "GET", courtesies.node, *RIGHTS),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_thing})
+    app.router.redirect_slashes = False
+    return Guard(app, parts.tokens, parts.names)
+
+
+def _answering(endpoint: Endpoint, rights: tuple[Right, ...]) -> Endpoint:
+    """The endpoint behind its right; what it raises is an answer."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            needs(request.scope, *rights)
+            return await endpoint(request)
+        except Fault as fault:
+            await drain(request.scope, request.receive)
+            return fault.response()
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody reads it
+        except Exception as error:
+            complain(error)
+            reason = f"internal error: {type(error).__name__}; the server has said more on its standard error"
+            return Fault(500, UNAVAILABLE, reason).response()
+
+    return answered
+
+
+def _no_such_thing(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    where = f"{request.method} {request.url.path[:100]!a}"
+    reason = f"no {where} here: clusterlog serve takes _bulk and answers /api/v1/search"
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return Fault(status, ILLEGAL, reason, headers).response()

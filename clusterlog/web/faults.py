@@ -1,0 +1,48 @@
+"""What is answered to a request that cannot be done: status and reason, in the words of Elasticsearch's protocol."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from clusterlog.encode.compact import dumps
+
+JSON = "application/json"
+_UNSHOWN = re.compile(r"[^\n\x20-\x7e]")
+
+SECURITY = "security_exception"
+ILLEGAL = "illegal_argument_exception"
+PARSING = "document_parsing_exception"
+BUSY = "es_rejected_execution_exception"
+BLOCKED = "cluster_block_exception"
+CONFLICT = "version_conflict_engine_exception"
+UNAVAILABLE = "unavailable_shards_exception"
+TOO_LARGE = "content_too_long_exception"
+"""The words senders know, for what they mean here."""
+
+
+class Fault(Exception):
+    """A request that is answered with ``status``; ``kind`` is one of the words above, ``reason`` a line for people."""
+
+    def __init__(self, status: int, kind: str, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.kind = kind
+        self.reason = reason
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer."""
+        why = {"type": self.kind, "reason": self.reason}
+        told = {"error": {"root_cause": [why], **why}, "status": self.status}
+        return Response(dumps(told), self.status, self.headers, JSON)
+
+
+def complain(error: Exception) -> None:
+    """Say on standard error what nobody has foreseen, for whoever runs the server."""
+    told = _UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], "".join(traceback.format_exception(error)))
+    sys.stderr.write(f"clusterlog: internal error, please report it:\n{told}")

@@ -1,0 +1,82 @@
+"""The lines of a ``_bulk`` request as its items: what is to be done, under which id, and the document. Pure.
+
+As Elasticsearch reads them, so that senders need not know who is asked: a line that says what to do cannot be mended
+and breaks the whole request; a document is judged for itself. Lines with nothing in them are read over where something
+to do is expected, as rsyslog sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clusterlog.encode.compact import loads
+from clusterlog.web.faults import ILLEGAL, Fault
+
+LONGEST_ID = 512
+"""Bytes of an id, as in Elasticsearch."""
+_TAKEN = ("create", "index")
+_WITHOUT_DOCUMENT = "delete"
+_KNOWN = (*_TAKEN, "update", _WITHOUT_DOCUMENT)
+_SPACE = b" \t\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to do. ``refusal`` is why it cannot be done, whatever the document is; empty if it can."""
+
+    action: str
+    index: str
+    id: str | None
+    document: bytes
+    refusal: str = ""
+
+
+def items(body: bytes, target: str) -> Iterator[Item]:
+    """The items in order; ``target`` is the index of those that name none.
+
+    Raises Fault for a request that cannot be read.
+    """
+    if not body.strip(b"\r\n\t "):
+        raise Fault(400, ILLEGAL, "the request is empty: it takes lines of JSON, an action and a document in turn")
+    if not body.endswith(b"\n"):
+        raise Fault(400, ILLEGAL, "the request must end with a newline: without one it may have been cut off")
+    lines = enumerate(body.split(b"\n"), 1)
+    for number, line in lines:
+        line = line.strip(_SPACE)
+        if line:
+            action, about = _read(line, number)
+            _, document = (0, b"") if action == _WITHOUT_DOCUMENT else next(lines, (0, b""))
+            yield _item(action, about, document.strip(_SPACE), target)
+
+
+def _read(line: bytes, number: int) -> tuple[str, dict[str, Any]]:
+    """What a line says that is to be done, and what about."""
+    try:
+        told = loads(line)
+    except ValueError:
+        told = None
+    if type(told) is dict and len(told) == 1:
+        ((action, about),) = told.items()
+        if action in _KNOWN and type(about) is dict:
+            return action, about
+    raise Fault(400, ILLEGAL, f'malformed action in line {number}: expected {{"create": {{…}}}} or {{"index": {{…}}}}')
+
+
+def _item(action: str, about: dict[str, Any], document: bytes, target: str) -> Item:
+    index, id = about.get("_index", target), about.get("_id")
+    if type(id) is int:
+        id = str(id)
+    refusal = ""
+    if action not in _TAKEN:
+        refusal = f"events are neither changed nor removed: {action} is not taken"
+    elif type(index) is not str:
+        index, refusal = target, "_index must be a text"
+    elif id is not None and type(id) is not str:
+        id, refusal = None, "_id must be a text"
+    elif id == "":
+        refusal = "if _id is specified it must not be empty"
+    elif id is not None and len(id) > LONGEST_ID // 4 and len(id.encode(errors="replace")) > LONGEST_ID:
+        refusal = f"_id is longer than {LONGEST_ID} bytes"
+    return Item(action, index, id, document, refusal)
