@@ -19,15 +19,13 @@ from clusterlog.store.elasticsearch.streams import data_stream
 LONGEST_ID = 512
 """Bytes a document's id may have (elastic/elasticsearch, "_id field")."""
 
-_OPENING = b'{"@timestamp":"'
 _BEFORE_MESSAGE = b',"message":'
-_ID_FROM, _ID_TO = 60, 200
-"""Where ``"event":{"id":`` stands in a line of ours: behind time, process id and instance."""
+_HEAD = re.compile(rb'\{"@timestamp":"[^"\\]*","process":\{[^{}\\]*\},')
 _FACTS = re.compile(
     rb'"kind":"[a-z]+","dataset":"([^"\\]+)"[^{}\[\]]*\},"log":\{[^{}\[\]]*\},"ecs":\{[^{}\[\]]*\},'
     rb'"service":\{"name":"[^"\\]*","node":\{"name":"[^"\\]*"\},"environment":"([^"\\]*)"'
 )
-"""A true reading of these members: no object has a brace in it, so each ends where it seems to."""
+"""Both are true readings of these members: no text has a brace in it, so each object ends where it seems to."""
 _NOTHING: Mapping[str, Outcome] = {}
 _MOST = 4_096
 _LONGEST_KEY = 1_024
@@ -85,19 +83,20 @@ class Lines:
     def _known_stream(self, delivery: Delivery, id: bytes) -> str | None:
         """The stream of a line of ours; ``None`` for any other."""
         body = delivery.body
-        head = b'"event":{"id":"%b","sequence":%d,' % (id, delivery.sequence)
-        at = body.find(head, _ID_FROM, _ID_TO)
-        if at < 0 or not body.startswith(_OPENING):
+        begins = _HEAD.match(body)
+        numbers = b'"event":{"id":"%b","sequence":%d,' % (id, delivery.sequence)
+        if begins is None or not body.startswith(numbers, begins.end()):
             return None
-        at += len(head)
-        key = body[at : body.find(_BEFORE_MESSAGE, at, at + _LONGEST_KEY)]
+        at = begins.end() + len(numbers)
+        ends = body.find(_BEFORE_MESSAGE, at, at + _LONGEST_KEY)
+        key = body[at : max(at, ends)]
         return self._known.get(key) or self._read(key)
 
     def _read(self, key: bytes) -> str | None:
         found = _FACTS.match(key)
         if found is None:
             return None
-        stream = data_stream(found[1].decode(errors="replace"), found[2].decode(errors="replace"))
+        stream = data_stream(found[1].decode(errors="replace"), found[2].decode(errors="replace") or self._environment)
         if found.end(1) + 1 == key.find(b"}"):  # nothing in it that differs from event to event, as a duration does
             if len(self._known) >= _MOST:
                 self._known.clear()

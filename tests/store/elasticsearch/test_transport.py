@@ -5,22 +5,6 @@ from __future__ import annotations
 import pytest
 
 from clusterlog.errors import StoreUnavailable
-from clusterlog.settings import load
-from clusterlog.store.elasticsearch.transport import Client
-
-
-@pytest.fixture
-def client():
-    """Clients for a URL and settings, closed at the end."""
-    made = []
-
-    def connect(url, **settings):
-        made.append(Client.of(load({"home": "/nowhere", **settings}), url=url))
-        return made[-1]
-
-    yield connect
-    for each in made:
-        each.close()
 
 
 def test_an_answer_has_status_parsed_body_headers_and_the_host_without_credentials(client, elasticsearch):
