@@ -29,8 +29,9 @@ IDS = {
     "trace.id": b',"trace":{"id":%b}',
     "span.id": b',"span":{"id":%b}',
     "user.hash": b',"user":{"hash":%b}',
+    "clusterlog.session.hash": b"",
 }
-"""Fields that differ from line to line, and how they are told behind the message."""
+"""Fields that differ from line to line, and how they are told behind the message; the last one is told elsewhere."""
 _NEEDED = frozenset({"@timestamp", "message"})
 
 

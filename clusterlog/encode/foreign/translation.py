@@ -233,7 +233,10 @@ class Lines:
                 continue
             if how == "identity":
                 value, key_id = self._translator.identity_hash(value)
-                own += (b',"user":' if own else b'"user":') + dumps({"key_id": key_id})
+                told = {"user": {"key_id": key_id}} if form else {"session": {"hash": value}}
+                own += (b"," if own else b"") + dumps(told)[1:-1]
+                if not form:
+                    continue
             rest += form % dumps(value)
         labels = plan.get_labels(values)
         if labels:

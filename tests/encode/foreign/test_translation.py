@@ -221,6 +221,13 @@ def test_ids_are_found_by_whatever_name(translate, line, asked, trace):
     assert event.get("trace", {}).get("id") == trace
 
 
+def test_a_session_is_a_hash_beside_the_user_s(translate):
+    for _ in range(2):
+        event = translate({"message": "hi", "time": NOON, "user": "alice", "session_id": "s-1"})
+    assert event["clusterlog"] == {"user": {"key_id": "key-1"}, "session": {"hash": "hash-of-s-1"}}
+    assert (event["user"], "labels" in event) == ({"hash": "hash-of-alice"}, False)
+
+
 def test_of_several_names_of_one_person_none_is_stored(translate):
     event = translate({"message": "hi", "user_id": 42, "username": "alice", "user.email": "alice@example.org"})
     assert event["user"] == {"hash": "hash-of-42"}
@@ -305,7 +312,7 @@ def test_an_integer_of_any_size_keeps_its_digits(translate, line):
 
 
 names = st.sampled_from(
-    "time message level levelname name logger request_id trace_id span_id user user_id host service env order amount"
+    "time message level levelname name logger request_id trace_id span_id user user_id session_id host service env order amount"
     " extra labels token pid event thread exc_info clusterlog http log url tags a.b a password @timestamp msg".split()
 )
 texts = st.one_of(
@@ -368,7 +375,7 @@ def test_usual_lines_take_the_short_way(monkeypatch, translate):
             "request_id": "R-1",
             "n": 1,
         },
-        {"event": "hi", "level": "info", "timestamp": NOON, "user": "alice", "n": 1},
+        {"event": "hi", "level": "info", "timestamp": NOON, "user": "alice", "session_id": "s-1", "n": 1},
         {
             "@timestamp": NOON,
             "log.level": "info",
