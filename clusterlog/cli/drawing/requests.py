@@ -37,7 +37,7 @@ def _cells(row: Summary, pen: Pen, *, whole: bool, with_day: bool, narrow: bool)
     started = moment(row.started)
     level = LETTERS.get(row.level, "-")
     status = "" if row.status is None else str(row.status)
-    outcome = row.outcome if row.outcome == "ok" else row.outcome.upper()
+    outcome = {"ok": "ok", "unknown": "-"}.get(row.outcome, row.outcome.upper())
     users = ",".join(user if whole else user[:_HASH] for user in row.users)
     return (
         Segment(started if with_day else started[11:].removesuffix("Z")),

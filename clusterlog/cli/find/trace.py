@@ -140,7 +140,7 @@ def _show_rows(rows: Iterable[Any], wanted: Wanted) -> None:
 
 def _check(told: Journey, receipts: tuple[Receipt, ...], wanted: Wanted) -> int:
     lacking = [each for each in receipts if each.missing or each.state in ("lost", "pending", "silent")]
-    code = FAILED if told.outcome == "failed" else INCOMPLETE if lacking or told.outcome == "running" else HEALTHY
+    code = FAILED if told.outcome == "failed" else INCOMPLETE if lacking or told.outcome in ("running", "unknown") else HEALTHY
     if wanted.output in ("json", "ndjson"):
         whole = _document(told, receipts)
         state = {FAILED: "failed", INCOMPLETE: "incomplete", HEALTHY: "healthy"}[code]

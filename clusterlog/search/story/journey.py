@@ -22,7 +22,8 @@ from clusterlog.search.story.order import Hop, Order, Visit, ordered
 
 __all__ = ["Clock", "Clocks", "Entry", "Gap", "Journey", "Lane", "Other", "Outcome", "journey"]
 
-Outcome = Literal["ok", "failed", "running"]
+Outcome = Literal["ok", "failed", "running", "unknown"]
+"""``unknown``: lines of programs that log no answers, so that nothing tells of an end (ingested files, mostly)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
         method=root.method if root else "",
         route=root.path if root else "",
         status=root.status if root else None,
-        outcome="running" if root is None else "failed" if root.failed else "ok",
+        outcome=_outcome(root, order.events),
         started_ns=started,
         duration_ns=duration,
         root=root,
@@ -203,6 +204,13 @@ def _root(order: Order) -> Event | None:
 def _begin(access: Event) -> tuple[bool, int, int]:
     """By what the outermost of several is chosen: the first to begin, and of these the longest."""
     return access.started_ns is None, access.started_ns or 0, -(access.duration_ns or 0)
+
+
+def _outcome(root: Event | None, events: Sequence[Event]) -> Outcome:
+    """Whoever logs answers gives each line the span of its request: without one, no answer is to be waited for."""
+    if root is not None:
+        return "failed" if root.failed else "ok"
+    return "running" if any(event.span for event in events) else "unknown"
 
 
 def _id(events: Sequence[Event], root: Event | None) -> str:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from clusterlog.errors import NotFound
 from clusterlog.search.story.journey import Clock, Journey, journey
+from clusterlog.search.story.verdict import verdict
 
 MS = 1_000_000
 CASES = settings(max_examples=50)
@@ -292,3 +293,22 @@ def test_absurd_times_are_taken_as_they_are(story: Any, time: object) -> None:
     found = journey(story.documents)
     assert told(found) == ["odd", "after"]
     assert isinstance(found.started, str)
+
+
+def test_of_lines_without_spans_no_answer_is_awaited():
+    """Files of programs that log no answers were ingested: what they tell does not go on for ever."""
+    document = {
+        "@timestamp": "2026-11-03T12:00:00.000000000Z",
+        "event": {"id": "a-1", "kind": "event", "dataset": "clusterlog.app", "sequence": 1},
+        "process": {"entity_id": "a"},
+        "log": {"level": "error", "logger": "web"},
+        "service": {"name": "web", "node": {"name": "web-1"}},
+        "message": "charge failed",
+        "http": {"request": {"id": "r"}},
+    }
+    lone = journey([document])
+    assert lone.outcome == "unknown"
+    said = [sentence.text for sentence in verdict(lone)]
+    assert not any("till running" in text for text in said)
+    assert any(text.endswith("what was answered is not logged") for text in said)
+    assert journey([{**document, "span": {"id": "b" * 16}}]).outcome == "running"

@@ -13,6 +13,7 @@ from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.verdict import Sentence, verdict
 
 _LABELS = {"failure": "why", "time": "time", "data": "data"}
+_OUTCOMES = {"ok": "ok", "unknown": "no answer logged"}
 _RAW = "--raw-times shows them as recorded"
 
 
@@ -51,9 +52,9 @@ def _facts(journey: Journey, pen: Pen) -> Iterator[Segment]:
         answer = f" {pen.ink.leads_to} {journey.status}" if journey.status is not None else ""
         yield Segment(pen.fit(f"{journey.method} {journey.route}".strip(), 100) + answer)
     role = {"ok": "good", "failed": "bad"}.get(journey.outcome, "")
-    yield Segment(journey.outcome.upper() if journey.outcome != "ok" else "ok", role)
+    yield Segment(_OUTCOMES.get(journey.outcome, journey.outcome.upper()), role)
     if journey.duration_ns is not None:
-        yield Segment(spoken(journey.duration_ns) + ("" if journey.root is not None else " so far"))
+        yield Segment(spoken(journey.duration_ns) + (" so far" if journey.outcome == "running" else ""))
     for count, what in ((len(journey.nodes), "node"), (len(journey.entries), "event"), (journey.spans, "span")):
         yield Segment(f"{count:,} {what}{'' if count == 1 else 's'}")
     if journey.started:

@@ -166,6 +166,9 @@ def _running(journey: Journey) -> Sentence | None:
     where = f"; open on {listed(open_at, 5)}" if open_at else ""
     who = last.logger or last.service or "an unknown logger"
     latest = f"the last event is of {who} on {last.node} at {at(journey, last)}"
+    if journey.outcome == "unknown":
+        logged = f" over {spoken(journey.duration_ns)}" if journey.duration_ns else ""
+        return sentence("time", f"Lines{logged}, and no event that tells of an answer; {latest}", [last])
     return sentence("time", f"Still running{so_far}{where}; {latest}", [last, *begun])
 
 

@@ -30,7 +30,8 @@ def failure(journey: Journey, runs: Iterable[Attempts]) -> Sentence | None:
     which = "first error" if first is errors[0] else "first error not handled"
     said = f"{what_went_wrong(first)} at {at(journey, first)} ({which}{doubt})"
     if root is None:
-        return sentence("failure", f"{said}; still running", [first])
+        end = "still running" if journey.outcome == "running" else "what was answered is not logged"
+        return sentence("failure", f"{said}; {end}", [first])
     way, passed = _way(journey, first, root)
     return sentence("failure", f"{said}; {way} at {at(journey, root)}", [first, *passed, root])
 
