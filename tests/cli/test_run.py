@@ -451,6 +451,7 @@ def test_with_a_shipper_beside_it_signals_and_how_it_ends_are_still_the_command_
 
 
 def test_beside_a_shipper_that_runs_already_the_command_just_runs(process, program, home, until):
+    home.path.mkdir(mode=0o700)
     other = process("ship", "--home", home)
     until(lambda: HomeLock.holder(home.path) == other.pid, "the shipper runs")
     code, out, err = program(sys.executable, "-c", "print('ran')", options=("--ship",))
