@@ -19,6 +19,7 @@ from clusterlog.settings import Settings
 
 try:
     from elastic_transport import SerializerCollection, Transport, TransportError
+    from urllib3.exceptions import ReadTimeoutError
 except ImportError:
     raise MissingExtra("a store at a URL", "elasticsearch") from None
 
@@ -134,7 +135,8 @@ class Client:
             told = dict.fromkeys(
                 str(each.message) for each in (error, *error.errors) if isinstance(each, TransportError)
             )
-            raise StoreUnavailable("; ".join(told)) from None
+            slow = isinstance(error.__cause__, ReadTimeoutError)
+            raise StoreUnavailable("; ".join(told), "slower" if slow else "again") from None
         node = meta.node
         host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
         return Answer(meta.status, _parsed(content), meta.headers, host.url, content)

@@ -1,10 +1,15 @@
-"""Data sets with a template, events that belong to them, and clients and sinks that are closed at the end."""
+"""Data sets with a template, events for them, clients and sinks; servers that say what a test wants them to."""
 
 from __future__ import annotations
 
 import json
 import socket
-from contextlib import ExitStack, closing
+import ssl
+import subprocess
+import threading
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +122,179 @@ def unused_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
+
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+
+
+class Speaker:
+    """Listens on a port, reads each request and sends ``answer``: bytes, or a function of the request's bytes.
+
+    ``None`` as an answer closes the connection, ``"hang"`` keeps silent until the end.
+    """
+
+    def __init__(self, answer=ANSWER, tls=None):
+        self.answer, self.tls = answer, tls
+        self.requests = []
+        self._over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._speak, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _speak(self, connection):
+        connection.settimeout(10)
+        with suppress(OSError), connection:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            with connection:
+                while request := read_request(connection):
+                    self.requests.append(request)
+                    answer = self.answer(request) if callable(self.answer) else self.answer
+                    if answer == "hang":
+                        self._over.wait(10)
+                    if not isinstance(answer, bytes):
+                        return
+                    connection.sendall(answer)
+                    if b"Connection: close" in answer:
+                        return
+
+    def close(self):
+        self._over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def read_request(connection):
+    """Head and body of one request; empty at the end of the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        data += more
+        if not more or not data[:1].isalpha():
+            return data
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+    while lengths and len(body) < int(lengths[0]):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+class Proxy(Speaker):
+    """An HTTP proxy: answers what is sent through it itself, and leads every tunnel to ``target``."""
+
+    def __init__(self, target=None, wants=b""):
+        self.target, self.wants = target, wants
+        super().__init__()
+
+    def _speak(self, connection):
+        connection.settimeout(10)
+        with suppress(OSError), connection:
+            request = read_request(connection)
+            self.requests.append(request)
+            if self.wants and self.wants not in request:
+                connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            elif not request.startswith(b"CONNECT"):
+                connection.sendall(ANSWER)
+            elif self.target is None:
+                connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            else:
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                with socket.create_connection(("127.0.0.1", self.target)) as other:
+                    back = threading.Thread(target=_pump, args=(other, connection), daemon=True)
+                    back.start()
+                    _pump(connection, other)
+
+
+def _pump(source, target):
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def speaker():
+    """Start servers that speak."""
+    with ExitStack() as started:
+
+        def start(answer=ANSWER, tls=None):
+            made = Speaker(answer, tls)
+            started.callback(made.close)
+            return made
+
+        yield start
+
+
+@pytest.fixture
+def proxy():
+    """Start proxies."""
+    with ExitStack() as started:
+
+        def start(target=None, wants=b""):
+            made = Proxy(target, wants)
+            started.callback(made.close)
+            return made
+
+        yield start
+
+
+@dataclass
+class Certificates:
+    """Makes certificates in a directory, each as a PEM file with its key beside it, by ``openssl``."""
+
+    directory: Path
+    made: dict = field(default_factory=dict)
+
+    def _run(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
+
+    def authority(self, name="ca"):
+        """A certificate authority."""
+        made = self.directory / f"{name}.pem"
+        if not made.exists():
+            key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
+            usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
+            self._run("req", "-x509", *key, "-out", made.name, "-subj", f"/CN={name}", "-days", "2", *usage)
+        return made
+
+    def server(self, name="server", authority="ca", names="DNS:localhost,IP:127.0.0.1", days=2):
+        """A server's certificate, signed by an authority."""
+        self.authority(authority)
+        made = self.directory / f"{name}.pem"
+        if not made.exists():
+            key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
+            self._run("req", *key, "-out", f"{name}.csr", "-subj", "/CN=es", "-addext", f"subjectAltName={names}")
+            signer = ("-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-copy_extensions", "copy")
+            self._run("x509", "-req", "-in", f"{name}.csr", *signer, "-days", str(days), "-out", made.name)
+        return made
+
+    def context(self, certificate, *chain):
+        """What a server needs to present a certificate, with others behind it."""
+        together = self.directory / f"{certificate.stem}.chain.pem"
+        together.write_bytes(b"".join(each.read_bytes() for each in (certificate, *chain)))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(together, certificate.with_suffix(".key"))
+        return context
+
+    def fingerprint(self, certificate):
+        """SHA-256 of a certificate as ``openssl`` prints it, colons and capitals included."""
+        asked = ["openssl", "x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"]
+        told = subprocess.run(asked, check=True, capture_output=True, text=True)
+        return told.stdout.strip().partition("=")[2]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
