@@ -1,25 +1,55 @@
-"""Making what is planned."""
+"""Doing what is planned, one step after the other."""
 
 from __future__ import annotations
 
-from clusterlog.store.elasticsearch.provision.server import Server, ask, check
-from clusterlog.store.elasticsearch.provision.templates.bodies import (
-    CUSTOM,
-    INDEX,
-    Choice,
-    component_templates,
-    index_template,
-)
+from collections.abc import Callable
+from typing import Any
+
+from clusterlog.errors import SettingError, StoreDenied, StoreUnavailable
+from clusterlog.store.elasticsearch.judge import trouble
+from clusterlog.store.elasticsearch.provision.found import look
+from clusterlog.store.elasticsearch.provision.plan import Plan, Step, completed, templates
+from clusterlog.store.elasticsearch.provision.server import Server, ask, reason
+from clusterlog.store.elasticsearch.provision.templates.bodies import Choice
 from clusterlog.store.elasticsearch.transport import Client
+
+TIMEOUT_S = 60.0
+"""A template waits for the whole cluster to know it."""
+
+Done = Callable[[Step, Any], None]
+"""Told of each step when it is done, with what the server answered."""
 
 
 def provision(client: Client, choice: Choice | None = None) -> Server:
-    """Make our templates on a server, whatever is there of ours already. Raises StoreUnavailable and SettingError."""
-    choice = choice or Choice()
-    server = ask(client)
-    for name, body in component_templates(server.present, choice).items():
-        check(client.call("PUT", f"/_component_template/{name}", body), "manage_index_templates")
-    custom = client.call("GET", f"/_component_template/{CUSTOM}").status == 200
-    body = index_template(server.present, choice, custom=custom)
-    check(client.call("PUT", f"/_index_template/{INDEX}", body), "manage_index_templates")
+    """Make our templates on a server, or make them as they should be; returns what server it is.
+
+    Without a choice, retention and replicas stay as they are there. Raises StoreUnavailable, StoreDenied, and
+    SettingError where something that is not ours is in the way.
+    """
+    server, found = ask(client), look(client)
+    plan = templates(server.present, choice or completed(None, None, found), found)
+    if plan.refused:
+        raise SettingError(plan.refused[0])
+    perform(client, plan)
     return server
+
+
+def perform(client: Client, plan: Plan, done: Done = lambda step, answer: None) -> None:
+    """Do the steps in their order. Raises StoreUnavailable or StoreDenied at the first that fails.
+
+    Every step is harmless when it is done again, and a plan that is made afterwards has the rest.
+    """
+    for step in plan.steps:
+        done(step, _performed(client, step))
+
+
+def _performed(client: Client, step: Step) -> Any:
+    answer = client.call(step.method, step.path, step.body, timeout=TIMEOUT_S, again=step.action != "roll over")
+    if answer.status in (200, 201):
+        return answer.body
+    what = f"{answer.node}: cannot {step.action} {step.kind} {step.name}"
+    if answer.status == 403:
+        raise StoreDenied(f"{what}: the right {step.right} is lacking")
+    if answer.status == 400:
+        raise StoreUnavailable(f"{what}: {reason(answer)}", "wait")
+    raise trouble(answer)

@@ -62,8 +62,7 @@ def index_template(present: frozenset[str], choice: Choice, *, custom: bool) -> 
     """The body of the index template; ``custom``: the user's component template is there."""
     template: Body = {}
     if "lifecycle" in present:
-        kept = {} if choice.retention == FOREVER else {"data_retention": choice.retention}
-        template["lifecycle"] = {"enabled": True, **kept}
+        template["lifecycle"] = lifecycle(choice)
     if "failure_store" in present:
         template["data_stream_options"] = {"failure_store": {"enabled": True}}
     optional = "optional_components" in present
@@ -78,6 +77,16 @@ def index_template(present: frozenset[str], choice: Choice, *, custom: bool) -> 
         **({"template": template} if template else {}),
         "_meta": meta("Data streams of clusterlog's events"),
     }
+
+
+def lifecycle(choice: Choice) -> Body:
+    """How long a data stream keeps its events."""
+    return {"enabled": True, **({} if choice.retention == FOREVER else {"data_retention": choice.retention})}
+
+
+def generation(components: dict[str, Body]) -> str:
+    """What tells indices that are made by these component templates from indices made by others of ours."""
+    return generation_of(components[MAPPINGS]["template"]["mappings"]["_meta"])[1]
 
 
 def generation_of(mapping_meta: object) -> tuple[str, str]:
