@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from clusterlog.cli import paint
+from clusterlog.cli.setup import candidates
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, load, seconds
 
@@ -25,7 +26,15 @@ _METAVARS = {
     "token_file": "FILE",
     "service": "NAME",
     "node": "NAME",
+    "user_key": "FILE",
     "debug": "LOGGERS",
+}
+_COMPLETED = {
+    "home": candidates.directories,
+    "token_file": candidates.files,
+    "user_key": candidates.files,
+    "service": candidates.services,
+    "node": candidates.nodes,
 }
 
 
@@ -47,8 +56,13 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
 
         option: Command = called
         for name in reversed(names):
-            flag = f"--{name.replace('_', '-')}"
-            option = click.option(flag, name, metavar=_METAVARS.get(name), help=_sentence(told[name]))(option)
+            option = click.option(
+                f"--{name.replace('_', '-')}",
+                name,
+                metavar=_METAVARS.get(name),
+                shell_complete=_COMPLETED.get(name),
+                help=_sentence(told[name]),
+            )(option)
         return option
 
     return decorate
@@ -127,7 +141,8 @@ def with_times(command: Command) -> Command:
 
 
 def _sentence(doc: str) -> str:
-    return f"{doc[:1].upper()}{doc[1:]}."
+    """What a setting is, as it is said of an option, which is left out where a setting is empty."""
+    return f"{doc[:1].upper()}{doc[1:].replace('; empty:', '; without it')}."
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

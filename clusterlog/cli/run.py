@@ -13,6 +13,7 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.options import with_settings
+from clusterlog.cli.setup import candidates
 from clusterlog.errors import HomeBusy, NotAllowed, SettingError
 from clusterlog.integrations.launch import DEBUG, LEVEL, interpreter
 from clusterlog.settings import Settings
@@ -26,11 +27,13 @@ _SHIPPER_ENDS_S = 15.0
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}, options_metavar="[OPTIONS] --"
 )
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARG]...")
+@click.argument(
+    "command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARG]...", shell_complete=candidates.programs
+)
 @click.option("--ship", "ships", is_flag=True, help="Deliver to the store beside it, until the command ends.")
 @with_settings("service", "node", "debug", "home")
 def run(settings: Settings, command: tuple[str, ...], ships: bool) -> int:
-    r"""Run a program so that it logs here, without touching its code.
+    """Run a program so that it logs here, without touching its code.
 
     Every Python that the command starts logs into the home: what goes through `logging`, uncaught exceptions, and each
     request that uvicorn, gunicorn, Starlette, FastAPI or Flask serves, under the id in its response header. The
@@ -39,7 +42,7 @@ def run(settings: Settings, command: tuple[str, ...], ships: bool) -> int:
     \b
       clusterlog run -- gunicorn shop.wsgi
       clusterlog run --service shop --ship -- uvicorn shop:app --workers 2
-    """
+    """  # noqa: D301 - click wants the character itself
     if not command:
         raise SettingError("nothing to run: clusterlog run -- COMMAND, such as: clusterlog run -- gunicorn shop.wsgi")
     if command[0].startswith("-"):  # options that are not ours are let through, for they may be the command's

@@ -16,6 +16,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.home.delivery import deliver, told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
+from clusterlog.cli.setup import candidates
 from clusterlog.errors import HomeBusy, StoreUnavailable
 from clusterlog.settings import Settings
 
@@ -58,8 +59,20 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str) -> tzinfo:
     show_default=True,
     help="What every line must be.",
 )
-@click.option("--service", metavar="NAME", default="", help="Service of all lines, whatever they say.")
-@click.option("--node", metavar="NAME", default="", help="Node of all lines, whatever they say.")
+@click.option(
+    "--service",
+    metavar="NAME",
+    default="",
+    shell_complete=candidates.services,
+    help="Service of all lines, whatever they say.",
+)
+@click.option(
+    "--node",
+    metavar="NAME",
+    default="",
+    shell_complete=candidates.nodes,
+    help="Node of all lines, whatever they say.",
+)
 @click.option("--environment", metavar="NAME", default="", help="Environment of all lines, whatever they say.")
 @click.option(
     "--names",
@@ -73,6 +86,7 @@ def _zone(ctx: click.Context, param: click.Parameter, value: str) -> tzinfo:
     default="UTC",
     show_default=True,
     callback=_zone,
+    shell_complete=candidates.time_zones,
     help="Of times without an offset: UTC, local, or a name such as Europe/Helsinki.",
 )
 @click.option("--no-ship", is_flag=True, help="Leave the events in the spool.")

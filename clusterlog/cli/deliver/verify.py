@@ -12,6 +12,7 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, on_screen, with_settings, with_times
+from clusterlog.cli.setup import candidates
 from clusterlog.errors import NotFound
 from clusterlog.settings import Settings
 
@@ -25,8 +26,8 @@ INCOMPLETE = 5
 
 @click.command()
 @with_times
-@click.option("--service", metavar="NAME", help="Only processes of this service.")
-@click.option("--node", metavar="NAME", help="Only processes on this node.")
+@click.option("--service", metavar="NAME", shell_complete=candidates.services, help="Only processes of this service.")
+@click.option("--node", metavar="NAME", shell_complete=candidates.nodes, help="Only processes on this node.")
 @with_settings("home")
 @on_screen
 @as_json

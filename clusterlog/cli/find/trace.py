@@ -47,7 +47,14 @@ class Wanted:
 @click.command()
 @click.argument("request_id", metavar="ID", shell_complete=candidates.request_ids)
 @click.option("--level", type=click.Choice(LEVELS, case_sensitive=False), default=LEVELS[0], help="Hide events below.")
-@click.option("--node", "nodes", metavar="NAME", multiple=True, help="Show this node's events only; several add up.")
+@click.option(
+    "--node",
+    "nodes",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=candidates.nodes,
+    help="Show this node's events only; several add up.",
+)
 @click.option("--tree", "nested", is_flag=True, help="Nest calls, steps and lines in what they were part of.")
 @click.option("--raw-times", is_flag=True, help="Show times as recorded; else measured clocks are corrected.")
 @click.option(
@@ -66,7 +73,7 @@ class Wanted:
     help="Wait so long for the request to exist and to end, as 30s; exit 7 if it does not.",
 )
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
-@click.option("--width", type=click.IntRange(40, 1000), help="Draw for so many columns, also in a pipe.")
+@click.option("--width", metavar="COLUMNS", type=click.IntRange(40, 1000), help="Draw for so many, also in a pipe.")
 @with_settings("home")
 @on_screen
 @with_format("human", "plain", "json", "ndjson", "md")

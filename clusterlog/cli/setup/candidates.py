@@ -1,12 +1,14 @@
-"""What a shell may complete: recent request ids, nodes, services, and the fields and values of a query.
+"""What a shell may complete: recent request ids, nodes, services, the fields and values of a query, files, programs.
 
 Completion answers from what is stored already, says nothing when something is wrong, and never delivers.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any
 
@@ -21,6 +23,7 @@ _REQUESTS = 20
 _LOOKED_AT = 400
 """Newest events that are looked through: what is completed is what somebody has seen a moment ago."""
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+_FIELD_BEFORE = re.compile(r"([\w.@-]+)\s*:\s*$")
 _VALUES = {
     "node": "service.node.name",
     "service.node.name": "service.node.name",
@@ -83,14 +86,46 @@ def services(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 @_silent
 def query_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Fields; after ``level:``, ``node:`` and the like, their values."""
-    written = ctx.params.get(param.name or "") or ()
-    before = str(written[-1]) if written else ""
     field, colon, begun = incomplete.partition(":")
-    if colon:  # zsh and fish hand over the whole word
+    if field and colon:  # zsh and fish hand over the whole word
         return [CompletionItem(f"{field}:{each.value}") for each in _values(ctx, field, begun)]
-    if before.endswith(":") and before != ":":
-        return _values(ctx, before[:-1], incomplete)
+    # To bash a colon is a word of its own, and completed is what stands behind it.
+    before = " ".join(map(str, ctx.params.get(param.name or "") or ())) + colon
+    if found := _FIELD_BEFORE.search(before):
+        return _values(ctx, found[1], begun if colon else incomplete)
     return _fields(incomplete)
+
+
+def directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Directories, which the shell knows better."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files, which the shell knows better."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+@_silent
+def programs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What can be run, and behind it files."""
+    if ctx.params.get(param.name or "") or "/" in incomplete or not incomplete:
+        return files(ctx, param, incomplete)
+    found = set()
+    for directory in os.get_exec_path():
+        with suppress(OSError):
+            found |= {each for each in os.listdir(directory) if each.startswith(incomplete)}
+    return [CompletionItem(each) for each in sorted(found)]
+
+
+@_silent
+def time_zones(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of time zones."""
+    from zoneinfo import available_timezones
+
+    return [
+        CompletionItem(each) for each in sorted({"UTC", "local", *available_timezones()}) if each.startswith(incomplete)
+    ]
 
 
 def _values(ctx: click.Context, field: str, begun: str) -> list[CompletionItem]:

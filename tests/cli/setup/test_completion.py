@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from click.shell_completion import BashComplete
+
+from clusterlog.cli import commands
 
 ONE, TWO = "a" * 24 + "00000001", "b" * 24 + "00000002"
 
@@ -93,6 +96,70 @@ def test_values_are_offered_behind_a_field(completed):
     assert completed("clusterlog search level: e") == ["error"]
     assert completed("clusterlog search node: ") == ["orders-1", "shop-1"]
     assert completed("clusterlog search level:wa") == ["level:warning"]
+
+
+@pytest.fixture
+def offered(shop, monkeypatch):
+    """What is offered for the last of these words, without a shell around it: values, and kinds of files."""
+    monkeypatch.setenv("CLUSTERLOG_HOME", str(shop.path))
+    asked = BashComplete(commands.clusterlog, {}, "clusterlog", "_CLUSTERLOG_COMPLETE")
+
+    def offer(*words: str) -> list[str]:
+        found = asked.get_completions(list(words[:-1]), words[-1])
+        return [each.value if each.type == "plain" else each.type for each in found]
+
+    return offer
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["search", "node", ":"], ["orders-1", "shop-1"]),
+        (["search", "level", ":", "e"], ["error"]),
+        (["search", "level:", "error", "and", "service", ":", "s"], ["shop"]),
+        (["errors", "lev"], ["level"]),
+        (["tail", "node", ":", "o"], ["orders-1"]),
+    ],
+)
+def test_where_a_colon_is_a_word_of_its_own_values_are_offered_as_well(offered, words, values):
+    assert offered(*words) == values
+
+
+def test_bash_completes_a_value_although_a_colon_is_a_word_to_it(environ):
+    program = (
+        'eval "$(clusterlog completion bash)"; COMP_WORDS=(clusterlog search level : e); COMP_CWORD=4; '
+        '_clusterlog_completion clusterlog; echo "${COMPREPLY[@]}"'
+    )
+    done = called(environ, shell("bash"), "-c", program)
+    assert (done.stdout, done.stderr) == ("error\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["trace", "--node", ""], ["orders-1", "shop-1"]),
+        (["verify", "--node", "o"], ["orders-1"]),
+        (["verify", "--service", ""], ["orders", "shop"]),
+        (["ingest", "--service", "s"], ["shop"]),
+        (["run", "--node", ""], ["orders-1", "shop-1"]),
+        (["tail", "--request", "aaaa"], [ONE]),
+        (["diff", ""], [TWO, ONE]),
+        (["diff", TWO, "a"], [ONE]),
+        (["export", "b"], [TWO]),
+        (["ingest", "--timezone", "Europe/Helsi"], ["Europe/Helsinki"]),
+        (["trace", "--home", "/tm"], ["dir"]),
+        (["key", "ls", "--user-key", ""], ["file"]),
+        (["ingest", ""], ["file"]),
+        (["run", "--", "python", "ap"], ["file"]),
+    ],
+)
+def test_what_an_option_or_argument_names_is_offered_and_files_are_left_to_the_shell(offered, words, values):
+    assert offered(*words) == values
+
+
+def test_programs_are_offered_to_run(offered, environ, monkeypatch):
+    monkeypatch.setenv("PATH", environ["PATH"])
+    assert "clusterlog" in offered("run", "--", "cluster")
 
 
 def test_options_are_offered(completed):
