@@ -34,6 +34,7 @@ def test_every_command_explains_itself(run, name):
     result = run(name, "--help")
     assert result.code == 0
     assert result.out.startswith(f"Usage: clusterlog {name} ")
+    assert not re.search(r"\\b|RANGE|^  .*\.\.\.$", result.out, re.MULTILINE)  # no marks of click's, nothing cut off
 
 
 def test_version_is_the_installed_one(run):
@@ -151,7 +152,7 @@ def test_the_module_is_the_command(process):
 
 
 def test_the_shell_is_told_how_to_complete(tmp_path):
-    environ = {**os.environ, "_CLUSTERLOG_COMPLETE": "bash_complete", "COMP_WORDS": "clusterlog se", "COMP_CWORD": "1"}
+    environ = {**os.environ, "_CLUSTERLOG_COMPLETE": "bash_complete", "COMP_WORDS": "clusterlog sea", "COMP_CWORD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "clusterlog"], capture_output=True, text=True, env=environ, check=False, cwd=tmp_path
     )

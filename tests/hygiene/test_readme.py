@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusterlog import errors
+from clusterlog.cli import commands
 from clusterlog.cli.commands import FAMILIES
 from clusterlog.settings import Settings
 
@@ -56,3 +57,11 @@ def test_the_exit_codes_are_those_of_the_errors():
     }
     named = {int(code) for code in re.findall(r"(?:^|· )(\d+) [a-z]", README, re.MULTILINE)}
     assert codes <= named
+
+
+def test_the_readme_and_the_help_name_the_same_exit_codes():
+    text = README[README.index("0 done") : README.index("On a terminal there are")]
+    told = commands.clusterlog.help or ""
+    in_help = re.findall(r"(?:: |, )(\d+) [a-z]", " ".join(told[told.index("Exit codes") :].split()))
+    assert re.findall(r"(?:^|· |\s)(\d+) [a-z`]", text) == in_help
+    assert {str(commands.INTERNAL), str(commands.INTERRUPTED), str(commands.CLOSED_PIPE)} <= set(in_help)

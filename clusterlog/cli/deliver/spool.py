@@ -107,7 +107,10 @@ class Problem:
 @with_settings("home")
 @as_json
 def list_instances(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> None:
-    """List the instances: whose they are, whether their writer lives, how much they hold, what is damaged."""
+    """List the instances.
+
+    Whose they are, whether their writer lives, how much they hold, what is damaged.
+    """
     rows = [seen.as_row() for seen in _looked_into(settings, paths)]
     if as_json:
         told = {"schema": "clusterlog.spool.ls/1", "home": settings.home, "instances": rows}
@@ -192,7 +195,10 @@ def cat(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> None:
 @with_settings("home")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="A new file to write.")
 def export(settings: Settings, paths: tuple[Path, ...], output: Path | None) -> None:
-    """Copy every event to a file or to standard output, one JSON document per line."""
+    """Copy every event to a file or to standard output.
+
+    One JSON document per line, instance by instance in the order of their numbers.
+    """
     chosen = _chosen(settings, paths)
     total = sum(sum(instance.segments.values()) for _, instance in chosen)
     done = events = skipped = 0

@@ -38,9 +38,11 @@ _INTERRUPTED = 130
 
 
 @click.command()
-@click.option("--requests", type=click.IntRange(1), default=60, show_default=True, help="How many requests to make.")
-@click.option("--seed", type=int, default=7, show_default=True, help="Equal seeds make equal requests.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many requests a second.")
+@click.option(
+    "--requests", metavar="N", type=click.IntRange(1), default=60, show_default=True, help="How many to make."
+)
+@click.option("--seed", metavar="N", type=int, default=7, show_default=True, help="Equal seeds make equal requests.")
+@click.option("--rate", metavar="N", type=click.FloatRange(0, min_open=True), help="At most so many a second.")
 @click.option("--keep", is_flag=True, help="Keep traffic flowing until Ctrl-C or SIGTERM.")
 @with_settings("home", "store")
 @as_json

@@ -34,7 +34,9 @@ _DAY_NS = 86_400 * 1_000_000_000
     help="What comes first: first errors of requests, the last seen, the last begun, or what occurs most.",
 )
 @with_times
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 is all.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 is all."
+)
 @with_settings("home")
 @on_screen
 @with_format("human", "plain", "json", "ndjson")

@@ -42,7 +42,9 @@ _OF_STATE = ("event.kind", "event.dataset", "event.action", "event.id", "event.s
     help="With --group, what comes last: the newest (as ever), the slowest, or the largest of all that match.",
 )
 @with_times
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Only the newest; 0 is all.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(0), default=100, show_default=True, help="Only the newest; 0 is all."
+)
 @click.option("--count", "only_count", is_flag=True, help="How many there are, as one integer.")
 @click.option("--state", is_flag=True, help="List state events too: how processes began, lived, lost and ended.")
 @with_settings("home")
