@@ -80,7 +80,8 @@ class Receipt:
 def ask(store: Store, journey: Journey, now_ns: int | None = None) -> tuple[Receipt, ...]:
     """The receipts of a request by what a store knows; arguments as for ``receipts``."""
     states = [parse(each.body) for question in questions(journey) for each in store.find(question)]
-    stored = [store.sequences(lane.instance) for lane in journey.lanes if lane.instance]
+    reaches = ((lane.instance, lane.reach()) for lane in _lanes(journey, states, (), now_ns) if lane.instance)
+    stored = [store.sequences(instance, reach) for instance, reach in reaches]
     return receipts(journey, states, stored, now_ns=now_ns)
 
 
@@ -118,6 +119,12 @@ def receipts(
     stored of the lanes' processes; for one it does not name, heartbeats and ends must do. ``now_ns`` tells who is
     silent; without it, that is the latest time in all these documents.
     """
+    return tuple(lane.receipt() for lane in _lanes(journey, states, sequences, now_ns))
+
+
+def _lanes(
+    journey: Journey, states: Iterable[Document], sequences: Iterable[Sequences], now_ns: int | None
+) -> list[_Lane]:
     told: dict[str, Told] = {}
     latest = [entry.event.time_ns for entry in journey.entries if entry.event.time_ns is not None]
     for document in states:
@@ -130,10 +137,10 @@ def receipts(
     events: list[list[Event]] = [[] for _ in journey.lanes]
     for entry in journey.entries:
         events[entry.lane].append(entry.event)
-    return tuple(
-        _Lane(journey, n, events[n], told.get(lane.instance, Told()), stored.get(lane.instance), now).receipt()
+    return [
+        _Lane(journey, n, events[n], told.get(lane.instance, Told()), stored.get(lane.instance), now)
         for n, lane in enumerate(journey.lanes)
-    )
+    ]
 
 
 def sentences(journey: Journey, receipts: Iterable[Receipt]) -> tuple[Sentence, ...]:
@@ -168,9 +175,9 @@ class _Lane:
         self._stored = stored
         self._now = now
         numbers = [event.sequence for event in events if event.sequence is not None]
-        self._instance = journey.lanes[number].instance if numbers else ""
+        self.instance = journey.lanes[number].instance if numbers else ""
         self._first, self._last = min(numbers, default=0), max(numbers, default=0)
-        visits = [visit for visit in journey.visits if visit.instance == self._instance]
+        visits = [visit for visit in journey.visits if visit.instance == self.instance]
         ended = any(visit.access is not None for visit in visits)
         self._is_over = ended and all(visit.access is not None for visit in visits if visit.span)
         self._of_file = any(part(event.document, "log.file.path") is not None for event in events)
@@ -183,8 +190,13 @@ class _Lane:
         ]
         self._low = min(self._first, max(before, default=0) + 1)
 
+    def reach(self) -> tuple[int, int]:
+        """The least and the greatest number that may be of this request."""
+        known = [state.reached for state in (self._told.heartbeat(), self._told.end()) if state is not None]
+        return self._low, self._last if self._is_over else max((self._last, *known))
+
     def receipt(self) -> Receipt:
-        if not self._instance:
+        if not self.instance:
             why = "is of a file of several processes" if self._of_file else "has no sequence numbers"
             return self._say("unknown", f"{why}: nothing can be proven")
         losses = self._losses()
@@ -221,10 +233,9 @@ class _Lane:
 
     def _missing(self, beat: StateEvent | None, end: StateEvent | None) -> Ranges | None:
         """The numbers that may be of this request and are not stored; ``None`` where that is not known."""
-        reached = max(state.reached for state in (beat, end) if state is not None) if beat or end else 0
-        until = self._last if self._is_over else max(self._last, reached)
+        low, until = self.reach()
         if self._stored is not None:
-            return minus(((self._low, until),), self._stored)
+            return minus(((low, until),), self._stored)
         if end is not None or (beat is not None and beat.reached >= until and not beat.backlog):
             return ()
         return None

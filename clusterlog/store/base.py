@@ -119,8 +119,11 @@ class Store(Protocol):
     def count(self, query: Query) -> int:
         """How many events match; ``limit``, ``order`` and ``after`` do not count."""
 
-    def sequences(self, instance: str) -> Sequences:
-        """Which numbers of an instance are stored, by the ids of its events: as the store has noted it, and at once."""
+    def sequences(self, instance: str, within: tuple[int, int] | None = None) -> Sequences:
+        """Which numbers of an instance are stored, by the ids of its events: as the store has noted it, and at once.
+
+        ``within``, two numbers, says where somebody looks: what lies outside of them need not be told.
+        """
 
     def audit(self, progress: Progress = unseen) -> Iterator[Sequences]:
         """The same for every instance there is, in their order, and exactly: what cannot be read does not count.

@@ -64,8 +64,11 @@ class RemoteStore:
             raise Incomplete(str(told["problem"]))
         return int(told["count"])
 
-    def sequences(self, instance: str) -> Sequences:
-        """Which numbers of an instance are stored, as the store there has noted it. Raises ``StoreUnavailable``."""
+    def sequences(self, instance: str, within: tuple[int, int] | None = None) -> Sequences:
+        """Which numbers of an instance are stored, all of them, as the store there has noted it.
+
+        Raises ``StoreUnavailable``.
+        """
         if not instance:
             return Sequences(instance, ())
         return _sequences(_object(self._ask("GET", f"/api/v1/sequences/{quote(instance, safe='')}")))

@@ -68,8 +68,8 @@ class EmbeddedStore:
         self._follow()
         return self._reader.count(query)
 
-    def sequences(self, instance: str) -> Sequences:
-        """Which numbers of an instance are stored, as the side files note it; no event is read for it."""
+    def sequences(self, instance: str, within: tuple[int, int] | None = None) -> Sequences:
+        """Which numbers of an instance are stored, all of them, as the side files note it; no event is read for it."""
         self._follow()
         return self._reader.sequences(instance)
 
