@@ -46,11 +46,17 @@ class SpoolRoad:
         self.settings = settings
         self.identity = IdentityHash(key_file(settings))
         self.encoder = Encoder.of(settings, self.identity)
-        self.writer = _shown(settings, _writer(settings, self.encoder))
+        self.writer: Writer | StderrWriter | Shown = _writer(settings, self.encoder)
         self.bound = self.encoder.bound
         self.sample = self.encoder.sample
         allowed = rate(settings.throttle)
         self.throttle = Throttle(self, *allowed) if allowed else None
+
+    def show(self) -> None:
+        """Put the terminal of whoever develops behind the writer, if one is there to look at."""
+        wanted = screen.wanted(self.settings.console, self.settings.environment)
+        if wanted and not isinstance(self.writer, StderrWriter | Shown):
+            self.writer = Shown(self.writer, screen.Screen(os.getcwd(), always=self.settings.console == "on"))
 
     def line(
         self,
@@ -132,13 +138,6 @@ def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
         shipper_lives=lambda: liveness.holder(home / "run" / "ship.lock") != 0,
         last_resort=LastResort(home / "spool"),
     )
-
-
-def _shown(settings: Settings, writer: Writer | StderrWriter) -> Writer | StderrWriter | Shown:
-    """The writer, and before it the terminal of whoever develops, if one is there to look at."""
-    if isinstance(writer, StderrWriter) or not screen.wanted(settings.console, settings.environment):
-        return writer
-    return Shown(writer, screen.Screen(os.getcwd(), always=settings.console == "on"))
 
 
 class Handler(RecordHandler):
@@ -250,13 +249,15 @@ def start(service: str | None = None, /, **settings: Any) -> None:
 def launch() -> None:
     """What ``clusterlog run`` does in place of ``start``, which the program may still call, and which wins.
 
-    The road is opened with the settings of outside; no logger gets a handler or a level. Raises SettingError and
-    NotAllowed.
+    The road is opened with the settings of outside; no logger gets a handler or a level. The program's console stays
+    as it is, unless the setting asks for more than ``auto``. Raises SettingError and NotAllowed.
     """
     global _provisional
     if _road is not None:
         return
-    _open_road({})
+    road = _open_road({}, watched=False)
+    if road.settings.console == "on":
+        road.show()
     _provisional = True
     crossing.install()
     capture.install()
@@ -324,7 +325,8 @@ def pause() -> None:
         _road.close(reopen=True)
 
 
-def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
+def _open_road(arguments: Mapping[str, Any], *, watched: bool = True) -> SpoolRoad:
+    """The road of this process. ``watched``: whoever asks for it wants to see it on the terminal as well."""
     global _road, _provisional
     if _road is not None and _provisional and arguments:
         _road.close()
@@ -339,6 +341,8 @@ def _open_road(arguments: Mapping[str, Any]) -> SpoolRoad:
         request.renderer = _road.encoder.render
         slot.road = _road.throttle or _road
         when_imported(_OPENTELEMETRY, _join_opentelemetry)
+    if watched:
+        _road.show()
     return _road
 
 

@@ -457,3 +457,32 @@ def test_beside_a_shipper_that_runs_already_the_command_just_runs(process, progr
     code, out, err = program(sys.executable, "-c", "print('ran')", options=("--ship",))
     assert (code, out) == (0, "ran\n")
     assert err == f"clusterlog: {home} is being shipped already\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("import logging; logging.getLogger('x').error('no handler at all')", ["no handler at all"]),
+        (
+            "import logging; logging.basicConfig(format='own %(message)s'); logging.getLogger('x').error('handled')",
+            ["own handled"],
+        ),
+        ("import logging; logging.info('below what its console shows')", []),
+    ],
+)
+def test_the_terminal_of_a_program_stays_as_it_is(on_pty, home, run, source, shown):
+    terminal = on_pty("run", "--home", home, "--", sys.executable, "-c", source)
+    assert terminal.ended() == 0
+    assert [line for line in terminal.shown if line] == shown
+    assert run("search", "--count", "not dataset: clusterlog.state").out == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "environ"),
+    [("clusterlog.start()", {}), ("clusterlog.start('shop')", {}), ("", {"CLUSTERLOG_CONSOLE": "on"})],
+)
+def test_a_program_that_asks_for_lines_on_its_terminal_gets_them(on_pty, home, call, environ):
+    source = f"import logging, clusterlog; {call or None}; logging.getLogger('x').error('shown')"
+    terminal = on_pty("run", "--home", home, "--", sys.executable, "-c", source, **environ)
+    assert terminal.ended() == 0
+    assert sum(" E x  " in line and line.endswith("shown") for line in terminal.shown) == 1
