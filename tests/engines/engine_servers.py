@@ -191,11 +191,13 @@ def start(
     files: Mapping[str, str | bytes] | None = None,
     standin: bool = True,
     login: tuple[str, str] = ("", ""),
+    ca: Path | None = None,
 ) -> Engine:
     """Start an engine in an empty directory that nobody else uses, with ``settings`` over ours.
 
     ``files`` are put into its configuration (``roles.yml``, certificates); ``standin=False`` leaves out the plug-in,
-    as a bare server. ``login`` is the superuser's, where the files name one. It is ready when this returns.
+    as a bare server. ``login`` is the superuser's, where the files name one; ``ca`` signed its certificate. It is
+    ready when this returns.
     """
     http, transport = free_ports(2)
     settings = {"cluster.name": f"clusterlog-{secrets.token_hex(4)}", **(settings or {})}
@@ -203,6 +205,7 @@ def start(
         name, directory, settings, files or {}, http, transport, standin
     )
     engine.user, engine.password = login
+    engine.ca = ca
     engine.wait()
     return engine
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from clusterlog.settings import Settings
 from clusterlog.store.base import Delivery, Outcome
 from clusterlog.store.elasticsearch.content import says_the_same
-from clusterlog.store.elasticsearch.judge import judge, trouble
+from clusterlog.store.elasticsearch.judge import error_of, judge, trouble
 from clusterlog.store.elasticsearch.lines import Lines, Request
 from clusterlog.store.elasticsearch.transport import Answer, Client
 
@@ -26,7 +26,8 @@ _ASKED = (
 _OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
 """What Elasticsearch knows and OpenSearch refuses. A refusal names it, so no version has to be asked for."""
 _UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
-_THERE_ALREADY = b"resource_already_exists_exception"
+_THERE_ALREADY = "resource_already_exists_exception"
+_NO_TEMPLATE = ("no matching index template", "has no data stream template")
 _LOOKED_UP_AT_ONCE = 100
 
 
@@ -83,8 +84,9 @@ class ElasticsearchSink:
         answer = self._client.call("PUT", f"/_data_stream/{quote(stream)}", timeout=TIMEOUT_S)
         if answer.status == 429 or answer.status >= 500:
             raise trouble(answer)
-        if answer.status == 400 and _THERE_ALREADY not in answer.content:
-            return _without_stream(str(trouble(answer)))
+        kind, reason = error_of(answer)
+        if answer.status == 400 and kind != _THERE_ALREADY:
+            return _without_stream(reason)
         self._made.add(stream)  # made now, or there before, or not for us to ask: then the events themselves will tell
         return ""
 
@@ -127,7 +129,7 @@ def _explained(outcome: Outcome) -> Outcome:
 
 def _without_stream(reason: str) -> str:
     """What mends it where a server says that there is no data stream; any other reason as it is."""
-    if "no matching index template" in reason:
+    if any(part in reason for part in _NO_TEMPLATE):
         return "no template makes data streams of this name: run `clusterlog setup elasticsearch`"
     if "is not a data stream" in reason:
         return "an index has the name of a data stream: delete or rename it, then run `clusterlog setup elasticsearch`"

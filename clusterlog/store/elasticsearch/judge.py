@@ -70,12 +70,14 @@ def _item(item: Any, answer: Answer) -> Outcome:
 def trouble(answer: Answer) -> StoreUnavailable:
     """What an answer that is not 200 means for the whole request, in one line, and what to do about it."""
     status, where = answer.status, answer.node
-    kind, reason = _told(answer.body.get("error") if isinstance(answer.body, dict) else None)
+    kind, reason = error_of(answer)
     because = f": {reason}" if reason else ""
     if status == 401:
-        return StoreDenied(f"{where}: refuses our credentials (401){because}")
+        if not answer.credentials:
+            return StoreDenied(f"{where}: wants to know who we are (401): set token or token_file")
+        return StoreDenied(f"{where}: does not accept our {answer.credentials} (401){because}")
     if status == 403:
-        return StoreDenied(f"{where}: our credentials do not allow this (403){because}")
+        return StoreDenied(f"{where}: our {answer.credentials or 'lack of credentials'} may not do this (403){because}")
     if status == 407:
         return StoreUnavailable(f"{where}: the proxy before it wants a user and password (407)", "wait")
     if status == 413:
@@ -90,6 +92,11 @@ def trouble(answer: Answer) -> StoreUnavailable:
     if status >= 500:
         return StoreUnavailable(f"{where}: fails ({status}){because}", retry_after=_retry_after(answer))
     return StoreUnavailable(f"{where}: does not do what a store does ({status}){because or _shown(answer)}", "wait")
+
+
+def error_of(answer: Answer) -> tuple[str, str]:
+    """The type of the error an answer tells of, and one line about it; both empty if it tells of none."""
+    return _told(answer.body.get("error") if isinstance(answer.body, dict) else None)
 
 
 def _told(error: Any) -> tuple[str, str]:

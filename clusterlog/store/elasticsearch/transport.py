@@ -41,7 +41,8 @@ _LEVEL, _GZIP = 1, 31
 class Answer:
     """What a server answered. ``body`` is parsed JSON, ``None`` where it is none; ``content`` is what came.
 
-    ``node`` is the host's URL, without credentials. The names of ``headers`` are found in any case.
+    ``node`` is the host's URL, without credentials; ``credentials`` says where those that were sent come from. The
+    names of ``headers`` are found in any case.
     """
 
     status: int
@@ -49,6 +50,7 @@ class Answer:
     headers: Mapping[str, str]
     node: str
     content: bytes = b""
+    credentials: str = ""
 
 
 class Client:
@@ -139,7 +141,7 @@ class Client:
             raise StoreUnavailable("; ".join(told), "slower" if slow else "again") from None
         node = meta.node
         host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
-        return Answer(meta.status, _parsed(content), meta.headers, host.url, content)
+        return Answer(meta.status, _parsed(content), meta.headers, host.url, content, self.credentials.source(host))
 
     def close(self) -> None:
         """Close all connections. Idempotent."""

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,20 @@ def sink():
             return made.enter_context(closing(ElasticsearchSink(Client.of(settings, url=url, kind="write"), settings)))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Ask again and again until the answer is true, and give it."""
+
+    def ask(condition, patience_s=60.0):
+        end = time.monotonic() + patience_s
+        while not (found := condition()):
+            assert time.monotonic() < end, "it never was"
+            time.sleep(0.1)
+        return found
+
+    return ask
 
 
 @pytest.fixture
