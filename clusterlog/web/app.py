@@ -17,8 +17,9 @@ from clusterlog.web.api import Api
 from clusterlog.web.courtesies import Courtesies
 from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain
 from clusterlog.web.guard import Guard, drain, needs
-from clusterlog.web.intake.endpoint import Intake
+from clusterlog.web.intake.endpoint import Bulk
 from clusterlog.web.intake.events import Strangers
+from clusterlog.web.intake.fates import Intake
 from clusterlog.web.tokens import RIGHTS, Right, Tokens
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -37,7 +38,7 @@ class Parts:
 
 def application(parts: Parts) -> ASGIApp:
     """The application."""
-    intake, api = Intake(parts.store, parts.strangers), Api(parts.store)
+    bulk, api = Bulk(Intake(parts.store, parts.strangers)), Api(parts.store)
     courtesies = Courtesies(parts.node, parts.store)
     both: tuple[Right, ...] = ("write", "read")
 
@@ -45,8 +46,8 @@ def application(parts: Parts) -> ASGIApp:
         return Route(path, _answering(endpoint, rights), methods=methods.split())
 
     routes = [
-        route("/_bulk", "POST PUT", intake.bulk, "write"),
-        route("/{target}/_bulk", "POST PUT", intake.bulk, "write"),
+        route("/_bulk", "POST PUT", bulk.answer, "write"),
+        route("/{target}/_bulk", "POST PUT", bulk.answer, "write"),
         route("/_refresh", "GET POST", courtesies.refresh, *both),
         route("/{target}/_refresh", "GET POST", courtesies.refresh, *both),
         route("/api/v1/search", "POST", api.search, "read"),

@@ -132,7 +132,7 @@ class Documents:
         payload = (
             dumps({name: value for name, value in top.items() if value})[:-1] + b"," + self._sanitizer.fit(told)[1:]
         )
-        return payload, told["log"].get("level") in ALARMING, ORDINARY if own is None else WITH_OWN_ID
+        return payload, rest["log"].get("level") in ALARMING, ORDINARY if own is None else WITH_OWN_ID
 
     def state(self, action: str, number: int, time: str, facts: Mapping[str, Any]) -> Event:
         """A state event in the place of line ``number``, which is no event itself."""

@@ -8,22 +8,18 @@ to do is expected, as rsyslog sends them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusterlog.encode.compact import loads
 from clusterlog.web.faults import ILLEGAL, Fault
 
-LONGEST_ID = 512
-"""Bytes of an id, as in Elasticsearch."""
 _TAKEN = ("create", "index")
 _WITHOUT_DOCUMENT = "delete"
 _KNOWN = (*_TAKEN, "update", _WITHOUT_DOCUMENT)
 _SPACE = b" \t\r"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):  # as many as there are events: a fifth of what a frozen dataclass costs
     """One thing to do. ``refusal`` is why it cannot be done, whatever the document is; empty if it can."""
 
     action: str
@@ -77,6 +73,4 @@ def _item(action: str, about: dict[str, Any], document: bytes, target: str) -> I
         id, refusal = None, "_id must be a text"
     elif id == "":
         refusal = "if _id is specified it must not be empty"
-    elif id is not None and len(id) > LONGEST_ID // 4 and len(id.encode(errors="replace")) > LONGEST_ID:
-        refusal = f"_id is longer than {LONGEST_ID} bytes"
     return Item(action, index, id, document, refusal)

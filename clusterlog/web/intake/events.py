@@ -32,6 +32,7 @@ from clusterlog.web.intake.bulk import Item
 FORMAT = "bulk"
 """In ``clusterlog.ingest.format``: the numbers of such events are the order in which they came in, and no more."""
 
+_BUNYAN = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}
 _OWN_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{11}").fullmatch
 _DATA_STREAM = re.compile(r"[^-]+-([^-]+)-.+").fullmatch
 
@@ -104,7 +105,7 @@ class Numbering:
 
     def event(self, item: Item) -> Delivery:
         """The delivery of a stranger's document. Raises ValueError, with the reason, for what is no event."""
-        told = parsed(item.document)
+        told = _named_level(parsed(item.document))
         line = item.document
         if item.id is not None:
             if not is_id(item.id):
@@ -116,7 +117,7 @@ class Numbering:
             lines = self._lines[item.index] = Lines(self._translator, self._of(item.index))
         made = lines.events(told, self.number + 1, line)
         if len(made) != 1:
-            raise Unreadable("not_an_event", f"a document that holds {len(made)} events, and not one")
+            raise Unreadable("not_an_event", f"{len(made)} events in one document: send each for itself")
         body, alarming, kind = made[0]
         if kind == WITH_OWN_ID:
             id = document.id_of(document.parse(body)) or ""
@@ -129,6 +130,17 @@ class Numbering:
         named = _DATA_STREAM(index)
         service = (named[1] if named else index) or peer
         return Subject(self._instance, "", service, peer, environment, arrival, "arrival", FORMAT)
+
+
+def _named_level(told: Event) -> Event:
+    """The document with a level by its name where it is one of pino's or bunyan's, which number them in their own way.
+
+    ``ingest`` is told so by a table; who sends to a server cannot tell.
+    """
+    level = told.get("level")
+    if type(level) is int and level in _BUNYAN and {"pid", "hostname", "msg"} <= told.keys():
+        return {**told, "level": _BUNYAN[level]}
+    return told
 
 
 def _with_id(told: Event, id: str) -> Event:
