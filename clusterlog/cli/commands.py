@@ -39,6 +39,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Set up": {
         "doctor": ("setup.doctor.command", "Look for what is wrong with a home or an application, and how to mend it."),
+        "setup": ("setup.elasticsearch", "Set up what Elasticsearch or OpenSearch needs: templates, roles, keys."),
         "init": ("setup.init", "Write a file of settings with every default explained."),
         "completion": ("setup.completion", "Teach bash, zsh or fish to complete commands, request ids and fields."),
         "key": ("key", "List or change the keys under which users and sessions are hashed."),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from clusterlog.errors import SettingError, StoreDenied, StoreUnavailable
 from clusterlog.store.elasticsearch.judge import trouble
 from clusterlog.store.elasticsearch.provision.found import look
+from clusterlog.store.elasticsearch.provision.keys import SHOWN, encoded, reserved
 from clusterlog.store.elasticsearch.provision.plan import Plan, Step, completed, templates
 from clusterlog.store.elasticsearch.provision.server import Server, ask, reason
 from clusterlog.store.elasticsearch.provision.templates.bodies import Choice
@@ -44,7 +46,29 @@ def perform(client: Client, plan: Plan, done: Done = lambda step, answer: None) 
 
 
 def _performed(client: Client, step: Step) -> Any:
-    answer = client.call(step.method, step.path, step.body, timeout=TIMEOUT_S, again=step.action != "roll over")
+    if step.kind != "API key":
+        return _answered(client, step)
+    if step.action == "remove":
+        told = _answered(client, step)
+        if told.get("error_count"):
+            raise StoreUnavailable(
+                f"cannot remove API key {step.name}: {told['error_details'][0].get('reason')}", "wait"
+            )
+        if step.file:
+            Path(step.file).unlink(missing_ok=True)
+        return told
+    if step.file == SHOWN:
+        return _answered(client, step)
+    with reserved(step.file) as file:
+        told = _answered(client, step)
+        file.write(f"{encoded(told)}\n".encode())
+    return told
+
+
+def _answered(client: Client, step: Step) -> Any:
+    # What is not the same when it is done twice is not sent to another host where it may have reached one.
+    once = step.method == "POST"
+    answer = client.call(step.method, step.path, step.body, timeout=TIMEOUT_S, again=not once)
     if answer.status in (200, 201):
         return answer.body
     what = f"{answer.node}: cannot {step.action} {step.kind} {step.name}"

@@ -18,16 +18,20 @@ _SERVERS_OWN = frozenset(
     """.split()
 )
 """What a server adds by itself."""
+_ORDER = "name index_patterns priority data_stream composed_of ignore_missing_component_templates template".split()
+_LAST = ("_meta", "metadata")
 _EMPTY: tuple[object, ...] = (None, False, [], {})
 
 
 def canonical(body: Mapping[str, Any]) -> Body:
     """A template or role: without what servers add, settings and fields under dotted names."""
     told: Body = {}
-    for name, value in body.items():
-        if name == "template":
+    rest = sorted(body.keys() - {*_ORDER, *_LAST})
+    for name in (*_ORDER, *rest, *_LAST):
+        value = body.get(name)
+        if name == "template" and value:
             told[name] = _template(value)
-        elif name == "data_stream":
+        elif name == "data_stream" and value is not None:
             told[name] = {key: inner for key, inner in _plain(value).items() if inner not in _EMPTY}
         elif name not in _SERVERS_OWN and value not in _EMPTY:
             told[name] = _plain(value)
@@ -36,7 +40,7 @@ def canonical(body: Mapping[str, Any]) -> Body:
 
 def _template(template: Mapping[str, Any]) -> Body:
     told: Body = {}
-    for name, value in template.items():
+    for name, value in sorted(template.items()):
         if name == "settings":
             told[name] = dict(sorted(_settings(value)))
         elif name == "mappings":

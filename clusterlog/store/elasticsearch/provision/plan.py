@@ -25,7 +25,7 @@ from clusterlog.store.elasticsearch.provision.templates.bodies import (
 )
 
 Kind = Literal["component template", "index template", "data stream", "role", "API key"]
-Action = Literal["create", "update", "change", "roll over", "remove", "invalidate"]
+Action = Literal["create", "update", "change", "roll over", "remove"]
 
 PATHS: Mapping[str, str] = {
     "component template": "/_component_template/",
@@ -38,7 +38,7 @@ PATHS: Mapping[str, str] = {
 class Step:
     """One request to the server. ``before`` and ``after`` are what it changes, in the form in which they are shown.
 
-    ``right`` is the privilege it needs. ``file`` is where the secret of a key is written to.
+    ``right`` is the privilege it needs. ``file`` holds the secret of a key, or will.
     """
 
     action: Action

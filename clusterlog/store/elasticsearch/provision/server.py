@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from clusterlog.errors import SettingError, StoreDenied
+from clusterlog.store.base import Progress, unseen
 from clusterlog.store.elasticsearch.judge import trouble
 from clusterlog.store.elasticsearch.provision.templates.features import FEATURES, Feature, probe
 from clusterlog.store.elasticsearch.transport import Answer, Client
 
-_FACTS = "nodes.*.version,nodes.*.build_flavor,nodes.*.settings.xpack.security.enabled"
+_SIMULATED = re.compile(r"index[_ ]template \[simulate_template_[^]]*\] (?:invalid, cause )?")
+"""How a server names a template that is only simulated."""
+_FACTS = "nodes.*.version,nodes.*.build_flavor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,21 @@ class Server:
         return tuple((each, self.lacks[each.name]) for each in FEATURES if each.name in self.lacks and each.without)
 
 
-def ask(client: Client) -> Server:
+def ask(client: Client, progress: Progress = unseen) -> Server:
     """Ask a server what it is and what it knows. Nothing is changed: templates are simulated, not made.
 
-    The rights ``monitor`` and ``manage_index_templates`` are needed. Raises StoreUnavailable, StoreDenied where a
-    right is lacking, and SettingError for a server that cannot hold our data streams at all.
+    ``progress`` is told how many of the questions were asked. The rights ``monitor`` and ``manage_index_templates`` are
+    needed. Raises StoreUnavailable, StoreDenied where a right is lacking, and SettingError for a server that cannot
+    hold our data streams at all.
     """
     flavour, version = _identity(client)
     bare = _simulated(client, None)
     if bare.status != 200:
         raise SettingError(f"{client.url}: cannot have data streams: {reason(bare)}")
     lacks = {}
-    for feature in FEATURES:
+    for number, feature in enumerate(FEATURES):
         answer = _simulated(client, feature)
+        progress(number + 1, len(FEATURES))
         if answer.status != 200:
             lacks[feature.name] = reason(answer)
     present = frozenset(each.name for each in FEATURES) - lacks.keys()
@@ -63,6 +69,8 @@ def ask(client: Client) -> Server:
 
 def _identity(client: Client) -> tuple[Literal["elasticsearch", "opensearch"], str]:
     answer = client.call("GET", "/_nodes/_local/settings", params={"filter_path": _FACTS})
+    if answer.status in (404, 405, 410):  # `clusterlog serve` needs none of this, and a serverless project hides it
+        raise SettingError(f"{client.url}: is no Elasticsearch or OpenSearch that can be set up: {reason(answer)}")
     check(answer, "monitor")
     nodes = answer.body.get("nodes") if isinstance(answer.body, dict) else None
     node = next(iter(nodes.values()), None) if isinstance(nodes, dict) else None
@@ -96,4 +104,5 @@ def reason(answer: Answer) -> str:
         error = error["caused_by"]
     told = error.get("reason") if isinstance(error, dict) else error
     text = told if isinstance(told, str) else f"status {answer.status}"
-    return " ".join(text.split())[:300]
+    text = _SIMULATED.sub("", " ".join(text.split()))
+    return (text[1:-1] if text.startswith("[specifies") else text)[:300]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from clusterlog import __version__
+from clusterlog.store.elasticsearch.provision.comparison import Body
 from clusterlog.store.elasticsearch.provision.templates.fields import ECS, TEXT, dynamic_templates, properties
 from clusterlog.store.elasticsearch.streams import PATTERN
-
-Body = dict[str, Any]
 
 SETTINGS, MAPPINGS, CUSTOM, INDEX = "clusterlog@settings", "clusterlog@mappings", "clusterlog@custom", "clusterlog"
 """Names of the component templates, of which ``CUSTOM`` is the user's own and never written, and the index template."""
