@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterlog.ship.dead.quarantine import letters
+from clusterlog.ship.dead.letters import letters
 from clusterlog.spool.budget import used_bytes
 from clusterlog.spool.reader import Instance, LaneReader, instances
 from clusterlog.spool.segment import LANES, Record

@@ -159,13 +159,20 @@ class Source:
                     return first
         return None
 
-    def take_finished(self) -> list[SegmentName]:
-        """Segments that may be removed once all that was read from them is acknowledged durably."""
-        return [name for reader in self._lanes.values() for name in reader.finished]
+    def take_finished(self, unsettled: Mapping[str, int | None]) -> list[SegmentName]:
+        """Segments that may be removed when what was settled is acknowledged durably.
+
+        ``unsettled`` are, by lane, the smallest numbers that are not; within a lane numbers only grow.
+        """
+        found = []
+        for lane, reader in self._lanes.items():
+            lowest = unsettled.get(lane)
+            found += [name for name, last in reader.finished.items() if lowest is None or last < lowest]
+        return found
 
     def removed(self, name: SegmentName) -> None:
         """A finished segment is gone."""
-        self._lanes[name.lane].finished.remove(name)
+        del self._lanes[name.lane].finished[name]
         self.synced.pop(name, None)
 
     def sync(self) -> None:

@@ -78,8 +78,10 @@ class LaneReader:
     number: int = 0
     offset: int = 0
     damaged: int = 0
-    finished: list[SegmentName] = field(default_factory=list)
-    """Segments read to their final end, oldest first; whoever deletes them takes them from here."""
+    last: int = 0
+    finished: dict[SegmentName, int] = field(default_factory=dict)
+    """Segments read to their final end, oldest first, and the greatest number up to there; whoever deletes them takes
+    them from here."""
 
     def read(self, snapshot: Instance, max_bytes: int = CHUNK) -> list[Record]:
         """The next records, at least one and about ``max_bytes`` of them; empty when ``snapshot`` holds no more."""
@@ -98,7 +100,7 @@ class LaneReader:
             if self.offset < size or left <= 0 or not final:
                 break
             if name not in self.finished:
-                self.finished.append(name)
+                self.finished[name] = self.last
         return records
 
     def _read_segment(self, name: SegmentName, size: int, left: int, final: bool, into: list[Record]) -> None:
@@ -108,6 +110,7 @@ class LaneReader:
             for item in scan(self.spool / str(name), self.offset, until):
                 if isinstance(item, Record):
                     into.append(item)
+                    self.last = max(self.last, item.sequence)
                 elif item.tail and (until < size or not final):
                     if until < size and item.offset == start:  # more damage than the longest record
                         self.damaged += MAX_PAYLOAD

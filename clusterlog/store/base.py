@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from clusterlog.store.query import Query
 from clusterlog.store.ranges import Ranges
+
+_OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,15 @@ class Delivery:
     body: bytes
     priority: bool = False
     wall_ns: int = 0
+
+    @property
+    def account(self) -> tuple[str, int]:
+        """The instance and the number it counts as: those in an id of our own form, or else its place in the spool.
+
+        The two differ where an event lies in another spool than that of the process that said it.
+        """
+        own = _OWN_ID.fullmatch(self.id)
+        return (own[1], int(own[2], 16)) if own else (self.instance, self.sequence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from clusterlog.ship.inventory import inventory, kept_aside
 from clusterlog.ship.dead.quarantine import Quarantine
+from clusterlog.ship.inventory import inventory, kept_aside
 from clusterlog.spool import reader
 from clusterlog.spool.budget import Budget
 from clusterlog.store.base import Delivery

@@ -74,10 +74,10 @@ def test_finished_segments_are_those_a_living_writer_has_left_and_all_of_a_dead_
     reader = LaneReader(spool.path, writer.instance, "bulk")
     alive = instances(spool.path)[0]
     reader.read(alive, 1 << 30)
-    assert reader.finished == list(alive.segments)[:-1] != []
+    assert list(reader.finished) == list(alive.segments)[:-1] != []
     writer.close(time.time_ns())
     reader.read(instances(spool.path)[0], 1 << 30)
-    assert reader.finished == list(alive.segments)
+    assert list(reader.finished) == list(alive.segments)
 
 
 def test_half_a_record_at_the_end_is_not_yet_while_the_writer_lives_and_torn_when_it_is_dead(tmp_path):
@@ -96,7 +96,7 @@ def test_half_a_record_at_the_end_is_not_yet_while_the_writer_lives_and_torn_whe
     assert numbers(reader.read(snapshot(1))) == [2]
     path.write_bytes(first + second + second[:10])
     assert reader.read(snapshot(0)) == []
-    assert reader.damaged == 10 and reader.finished == [name]
+    assert reader.damaged == 10 and list(reader.finished) == [name]
 
 
 def test_a_segment_removed_under_the_reader_ends_quietly(spool, say):

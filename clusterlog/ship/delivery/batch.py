@@ -25,38 +25,39 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that are sent together, and how that went so far.
+    """Events that are sent together, and how that went so far; ``size`` is their bytes.
 
-    ``tries`` counts the sendings after which all of them are to be sent again, ``refusals`` those of them that ended
-    without an answer while others were taken; ``taken`` is how many batches the sink had taken by the last of these.
-    ``due`` is when it may be sent (monotonic seconds). ``doubtful``: it may be stored already, since an answer was lost.
-    ``alone``: it is not to be joined with others, as something in it is not understood, or too large. ``mended``: each
-    of its events was repaired once. ``reason`` is why it waits.
+    ``tries`` counts the sendings after which all of them were to be sent again; ``refusals`` those that broke off
+    although the sink had taken others meanwhile; ``taken`` is how much it had taken by then. ``due`` is when it may be
+    sent (monotonic seconds), ``sent_ns`` when it was first (wall clock). ``doubtful``: it may be stored, since an
+    answer was lost. ``mended``: each of its events was repaired once. ``reason`` is why it waits.
     """
 
     deliveries: Sequence[Delivery]
+    size: int
     tries: int = 0
     refusals: int = 0
     taken: int = -1
     due: float = 0.0
+    sent_ns: int = 0
     doubtful: bool = False
-    alone: bool = False
     mended: bool = False
     reason: str = ""
 
-    @property
-    def bytes(self) -> int:
-        """All its events together."""
-        return sum(len(each.body) for each in self.deliveries)
+    def part(self, deliveries: Sequence[Delivery]) -> Batch:
+        """Some of its events, with its history."""
+        return replace(self, deliveries=deliveries, size=size_of(deliveries))
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The same in two, for looking where the trouble is; each has its own tries from here on."""
+        """The same in two, for looking where the trouble is; what was tried with both counts for neither."""
         middle = len(self.deliveries) // 2
-        fresh = replace(self, tries=0, refusals=0, taken=-1, due=0.0, alone=True)
-        return (
-            replace(fresh, deliveries=self.deliveries[:middle]),
-            replace(fresh, deliveries=self.deliveries[middle:]),
-        )
+        fresh = replace(self, tries=0, refusals=0, due=0.0)
+        return fresh.part(self.deliveries[:middle]), fresh.part(self.deliveries[middle:])
+
+
+def size_of(deliveries: Sequence[Delivery]) -> int:
+    """Bytes of all events."""
+    return sum(len(each.body) for each in deliveries)
 
 
 def cut(deliveries: Sequence[Delivery], limits: Limits) -> Iterator[Sequence[Delivery]]:

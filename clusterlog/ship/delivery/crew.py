@@ -1,7 +1,7 @@
 """Who hands batches to the sink: the shipper's own thread, or several at once, where the sink likes that.
 
-Both are used alike: ``give`` a batch, ask for ``answers``. Threads are daemons, since a request that hangs must not keep
-the process from ending: what it would have said is asked for again by the next shipper.
+Both are used alike: ``give`` a batch, ask for ``answers``. Threads are daemons, since a request that hangs must not
+keep the process from ending: what it would have said is asked for again by the next shipper.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,19 +20,20 @@ from clusterlog.store.base import Comparing, Delivery, Outcome, Placing, Sink
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A batch on its way; the numbers are those under which breaker and concurrency know it."""
+    """A batch on its way, and its numbers with those who judge by answers: breaker, concurrency and size."""
 
     batch: Batch
     attempt: int = 0
     number: int = 0
+    size_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back: outcomes, or why there are none; ``seconds`` is how long it took.
 
-    ``same`` is what comparing duplicates said, by place in the batch; it lacks those that could not be compared now, and
-    is ``None`` where nothing is compared.
+    ``same`` is what comparing duplicates said, by place in the batch; it lacks those that could not be compared now,
+    and is ``None`` where nothing is compared.
     """
 
     errand: Errand
@@ -80,9 +81,7 @@ def deliver(sink: Sink, errand: Errand) -> Answer:
     return Answer(errand, outcomes, None, same, seconds)
 
 
-def _compared(
-    sink: Sink, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]
-) -> dict[int, bool | None] | None:
+def _compared(sink: Sink, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> dict[int, bool | None] | None:
     if not isinstance(sink, Comparing) or len(outcomes) != len(deliveries):
         return None
     there = [at for at, outcome in enumerate(outcomes) if outcome.status == "duplicate"]

@@ -17,6 +17,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.deliver.ship import Asked, Teller
 from clusterlog.cli.home.delivery import deliver
 from clusterlog.settings import load
+from clusterlog.ship.delivery.batch import Limits
 from clusterlog.ship.homelock import HomeLock
 
 HOLDER = (
@@ -292,7 +293,7 @@ def test_losses_are_told_by_reason(run, home):
 
 
 def test_progress_is_told_in_bytes_batch_by_batch_and_ends_full(said, monkeypatch):
-    monkeypatch.setattr("clusterlog.ship.shipper.cut", lambda deliveries, limits: [[each] for each in deliveries])
+    monkeypatch.setattr("clusterlog.ship.sinks._LARGE", Limits(events=1))
     total = sum(path.stat().st_size for path in said.segments())
     told = []
     monkeypatch.setattr(paint, "progress", lambda label, unit: nullcontext(lambda *pair: told.append(pair)))

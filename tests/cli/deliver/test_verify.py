@@ -45,13 +45,13 @@ def forget(home, *ids):
 
 @pytest.fixture
 def shipped(home, run):
-    """Two processes that said 20 lines each and ended, in the store."""
+    """Two processes that said 20 lines each and ended, in the store one after the other."""
     for service, node in (("shop", "shop-1"), ("orders", "orders-1")):
         speaker = home.speaker(service, node)
         for number in range(20):
             speaker.say(f"line {number}")
         speaker.end()
-    assert run("ship", "--once").code == 0
+        assert run("ship", "--once").code == 0
     return home
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from clusterlog.context.ids import new_entity_id
 from clusterlog.ship.dead import quarantine
-from clusterlog.ship.dead.quarantine import REASON_LIMIT, Quarantine, letters
+from clusterlog.ship.dead.letters import REASON_LIMIT, letters
+from clusterlog.ship.dead.quarantine import Quarantine
 from clusterlog.spool.segment import MAX_EVENT
 from clusterlog.store.base import Delivery
 
@@ -58,7 +59,7 @@ def test_a_letter_that_does_not_fit_is_an_error_and_leaves_no_half_of_it(kept, t
     assert [letter.sequence for letter in letters(tmp_path / "dead")] == [1, 3]
 
 
-def test_the_oldest_letters_make_room_beyond_the_limit_and_are_counted(kept, tmp_path, monkeypatch):
+def test_the_oldest_letters_make_room_beyond_the_limit_and_are_named(kept, tmp_path, monkeypatch):
     monkeypatch.setattr(quarantine, "SEGMENT_BYTES", 1000)
     monkeypatch.setattr(quarantine, "DISK_LIMIT", 5000)
     for n in range(60):
@@ -66,4 +67,5 @@ def test_the_oldest_letters_make_room_beyond_the_limit_and_are_counted(kept, tmp
     found = [letter.sequence for letter in letters(tmp_path / "dead")]
     assert found == list(range(found[0], 60))
     assert 0 < found[0] < 55
-    assert kept.dropped == found[0]
+    assert kept.take_dropped() == [("i", 0, found[0] - 1)]
+    assert kept.take_dropped() == []

@@ -37,14 +37,14 @@ def long_pause(chance: float) -> float:
 class Breaker:
     """How attempts have gone lately: ``failures`` in a row, and when the next attempt is ``due``.
 
-    Several attempts may be under way, and fail together: that is one reason to wait longer, though it is several
-    failures. ``attempts`` counts them all, and each is known by its number.
+    Several attempts may be under way, and fail together: those are several failures, but only one reason to wait
+    longer, which is what ``rounds`` counts. ``attempts`` counts all, and each is known by its number.
     """
 
     failures: int = 0
+    rounds: int = 0
     due: float = 0.0
     attempts: int = 0
-    _rounds: int = 0
     _counted_at: int = 0
     _tripped: bool = False
     _probing: bool = False
@@ -67,7 +67,7 @@ class Breaker:
 
     def worked(self) -> None:
         """An attempt succeeded, which says so of the sink."""
-        self.failures = self._rounds = 0
+        self.failures = self.rounds = 0
         self.due = 0.0
         self._tripped = self._probing = False
 
@@ -75,15 +75,15 @@ class Breaker:
         """Attempt ``number`` failed on the way, or the sink has too much to do and asks to wait."""
         self.failures += 1
         if self._is_news(number):
-            self.due = now + pause(self._rounds, chance, asked)
-            self._rounds += 1
+            self.due = now + pause(self.rounds, chance, asked)
+            self.rounds += 1
 
     def busy(self, number: int, now: float, chance: float, asked: float | None = None) -> None:
         """Attempt ``number`` was answered: not now. The sink lives, so that this never opens the breaker."""
         self._probing = False
         if self._is_news(number):
-            self.due = max(self.due, now + pause(self._rounds, chance, asked))
-            self._rounds += 1
+            self.due = max(self.due, now + pause(self.rounds, chance, asked))
+            self.rounds += 1
 
     def trip(self, number: int, now: float, chance: float) -> None:
         """Attempt ``number`` found that nothing will be taken before a person mends it."""
@@ -91,7 +91,7 @@ class Breaker:
         self._tripped = True
         if self._is_news(number):
             self.due = now + long_pause(chance)
-            self._rounds += 1
+            self.rounds += 1
 
     def _is_news(self, number: int) -> bool:
         """Whether it was begun after the last one that is counted; the answer to a probe ends the probing."""
