@@ -35,7 +35,7 @@ _NAP_S = 0.1
 @click.option(
     "--until-eof", is_flag=True, hidden=True, help="End when standard input does: whoever began this is gone."
 )
-@with_settings("home", "sink")
+@with_settings("home", "store", "sink", "token_file")
 @as_json
 def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool, as_json: bool) -> None:
     """Deliver what lies in the spools to the store, again and again until SIGTERM or Ctrl-C.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterlog.cli import paint
 from clusterlog.errors import HomeBusy
-from clusterlog.settings import Settings
+from clusterlog.settings import Settings, without_credentials
 
 if TYPE_CHECKING:
     from clusterlog.ship.homelock import HomeLock
@@ -34,7 +34,7 @@ def deliver(settings: Settings, timeout: float | None = None) -> tuple[Report | 
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             with paint.progress("waiting for the shipper", "events") as advance:
                 wait_delivered(settings.home_path, left, advance)
-            return None, settings.sink or settings.store or str(settings.home_path / "store")
+            return None, without_credentials(settings.sink or settings.store) or str(settings.home_path / "store")
         except HomeBusy:  # the holder has gone before it was done: it is ours to do
             continue
 

@@ -28,6 +28,7 @@ _OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
 _UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
 _THERE_ALREADY = "resource_already_exists_exception"
 _NO_TEMPLATE = ("no matching index template", "has no data stream template")
+_STREAM = re.compile(r"\[(logs-[^\]]+)\]")
 _LOOKED_UP_AT_ONCE = 100
 
 
@@ -129,8 +130,12 @@ def _explained(outcome: Outcome) -> Outcome:
 
 def _without_stream(reason: str) -> str:
     """What mends it where a server says that there is no data stream; any other reason as it is."""
+    named = _STREAM.search(reason)
+    stream = named[1] if named else "this name"
     if any(part in reason for part in _NO_TEMPLATE):
-        return "no template makes data streams of this name: run `clusterlog setup elasticsearch`"
+        return f"no template makes a data stream of {stream}: run `clusterlog setup elasticsearch`"
     if "is not a data stream" in reason:
-        return "an index has the name of a data stream: delete or rename it, then run `clusterlog setup elasticsearch`"
+        return (
+            f"{stream} is an index, not a data stream: delete or rename it, then run `clusterlog setup elasticsearch`"
+        )
     return reason

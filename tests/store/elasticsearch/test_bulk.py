@@ -80,7 +80,9 @@ def test_without_a_template_nothing_is_made_and_it_is_said_what_to_run(
 ):
     dataset = without_streams
     (outcome,) = open_sink.deliver([delivery(dataset, 1)])
-    assert outcome.status == "blocked" and "run `clusterlog setup elasticsearch`" in outcome.reason
+    assert outcome.status == "blocked"
+    told = f"no template makes a data stream of logs-{dataset}-test: run `clusterlog setup elasticsearch`"
+    assert outcome.reason == told
     assert elasticsearch.call("GET", f"/logs-{dataset}-test")[0] == 404
 
 
@@ -88,7 +90,7 @@ def test_an_index_in_the_place_of_a_stream_is_named(open_sink, elasticsearch, wi
     dataset = without_streams
     assert elasticsearch.call("PUT", f"/logs-{dataset}-test")[0] == 200
     (outcome,) = open_sink.deliver([delivery(dataset, 1)])
-    assert outcome.status == "blocked" and "an index has the name of a data stream" in outcome.reason
+    assert outcome.status == "blocked" and f"logs-{dataset}-test is an index, not a data stream" in outcome.reason
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ _SECRETS = frozenset(each.name for each in fields(Settings) if each.metadata.get
 @click.command()
 @click.argument("application", metavar="[MODULE:NAME]", required=False)
 @click.option("--settings", "only_settings", is_flag=True, help="Each setting with its value and where that came from.")
-@with_settings("home", "store")
+@with_settings("home", "store", "sink", "token_file")
 @as_json
 def doctor(settings: Settings, application: str | None, only_settings: bool, as_json: bool) -> int:
     """Look for what is wrong here and say how to mend it. Exit 1 if there is a problem.

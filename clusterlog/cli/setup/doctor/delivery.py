@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from clusterlog.cli.paint import amount, counted
@@ -14,7 +13,7 @@ from clusterlog.cli.setup.doctor.finding import Finding
 from clusterlog.errors import ClusterlogError
 from clusterlog.search.instant import instant, spoken
 from clusterlog.search.story.event import part, text
-from clusterlog.settings import Settings, without_credentials
+from clusterlog.settings import Settings
 from clusterlog.ship.status import status
 from clusterlog.store.base import Store
 from clusterlog.store.document import parse
@@ -24,7 +23,6 @@ LATE_S = 60.0
 """What waits longer than this waits for nobody."""
 _OPENED = 5000
 """Newest starts of processes that are looked at for the names of nodes."""
-_ANSWER_S = 3.0
 _LOOPBACK = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 
@@ -32,9 +30,11 @@ def examine(settings: Settings, now_ns: int) -> Iterator[Finding]:
     """Everything from the spool on."""
     if settings.home_path.is_dir():
         yield from _shipper(settings)
+    if settings.sink.startswith(("http:", "https:")):
+        yield from _remote(settings, settings.sink, "sink")
     newest = None
     if settings.store:
-        yield _remote(settings.store)
+        yield from _remote(settings, settings.store, "store")
     else:
         store = settings.home_path / "store"
         if not store.is_dir():
@@ -75,18 +75,32 @@ def _shipper(settings: Settings) -> Iterator[Finding]:
         yield Finding("refused", "warning", text, f"the reason stands beside each in {told['home']}/dead")
 
 
-def _remote(url: str) -> Finding:
-    """Any answer of HTTP is one: who may ask what is not looked at here."""
-    shown = without_credentials(url)
+def _remote(settings: Settings, url: str, check: str) -> Iterator[Finding]:
+    """Whether a server answers, is the one it should be, and lets us do what is done there."""
     try:
-        with urllib.request.urlopen(without_credentials(url), timeout=_ANSWER_S):
-            return Finding("store", "ok", f"{shown} answers")
-    except urllib.error.HTTPError as error:
-        return Finding("store", "ok", f"{shown} answers ({error.code})")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", error)
-        mend = "start it, or set store (CLUSTERLOG_STORE) to where it is; events wait in the spool meanwhile"
-        return Finding("store", "problem", f"{shown} does not answer: {why}", mend)
+        from clusterlog.store.elasticsearch.reach import greeted, lacking
+        from clusterlog.store.elasticsearch.streams import data_stream
+        from clusterlog.store.elasticsearch.transport import Client
+
+        with closing(Client.of(settings, url=url, kind="write" if check == "sink" else "read")) as client:
+            yield Finding(check, "ok", f"{client.url} answers: {greeted(client)}")
+            lacks = lacking(client, data_stream("clusterlog.app", settings.environment))
+    except ClusterlogError as error:
+        mend = "mend what it says, or set where it is; events wait in the spool meanwhile"
+        yield Finding(check, "problem", str(error), mend)
+        return
+    if lacks is not None:
+        yield _rights(lacks)
+
+
+def _rights(lacks: Mapping[str, Sequence[str]]) -> Finding:
+    missing = [f"{what} (lacking {', '.join(names)})" for what, names in lacks.items() if names]
+    if not missing:
+        return Finding("rights", "ok", "our credentials may ship and read")
+    text = f"our credentials may not {' nor '.join(missing)}"
+    if len(missing) < len(lacks):  # keys for one thing each are as they should be
+        return Finding("rights", "note", text)
+    return Finding("rights", "problem", text, "`clusterlog setup elasticsearch` says which rights are needed")
 
 
 def _embedded(directory: Path) -> tuple[int | None, list[Finding]]:

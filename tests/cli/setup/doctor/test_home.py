@@ -134,23 +134,70 @@ def test_a_shipper_that_does_not_run_while_events_wait(found, home):
 def test_a_store_that_does_not_answer(found, home):
     finding = found("--store", "http://127.0.0.1:1/")["store"]
     assert finding["state"] == "problem"
-    assert "Connection refused" in finding["text"]
+    assert finding["text"] == "http://127.0.0.1:1: nothing listens there (connection refused)"
 
 
-def test_a_store_that_answers_is_well_whatever_it_says(found, home):
-    class Refusing(http.server.BaseHTTPRequestHandler):
+def answering(status, content, kind="application/json"):
+    """A server that says the same to everybody."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_error(401)
+            if self.command == "POST":
+                self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815 # the library's own way to name it
 
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        finding = found("--store", f"http://user:secret@127.0.0.1:{server.server_port}/")["store"]
-    assert finding["state"] == "ok"
-    assert "(401)" in finding["text"]
-    assert "secret" not in finding["text"]
+    return http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "state", "said"),
+    [
+        (200, b'{"version":{"number":"8.19.0"}}', "ok", "answers: Elasticsearch 8.19.0"),
+        (200, b'{"version":{"number":"3.8.0","distribution":"opensearch"}}', "ok", "answers: OpenSearch 3.8.0"),
+        (200, b'{"clusterlog":{"version":"0.1.0"},"version":{}}', "ok", "answers: clusterlog serve 0.1.0"),
+        (403, b'{"error":{"type":"security_exception"}}', "ok", "does not tell us its name"),
+        (401, b"{}", "problem", "does not accept our user and password in the URL (401)"),
+        (200, b"<html>log in</html>", "problem", "is a proxy or a log-in page in between?"),
+        (404, b"not found", "problem", "does not do what a store does (404)"),
+        (503, b"{}", "problem", "has too much to do (503)"),
+    ],
+)
+def test_what_answers_in_the_place_of_a_store(found, home, status, content, state, said):
+    with answering(status, content) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for option, check in (("--store", "store"), ("--sink", "sink")):
+            finding = found(option, f"http://user:secret@127.0.0.1:{server.server_port}/")[check]
+            assert finding["state"] == state and said in finding["text"]
+            assert "secret" not in finding["text"]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("granted", "state", "said"),
+    [
+        (("create_doc", "auto_configure", "read", "view_index_metadata"), "ok", "may ship and read"),
+        (("create_doc", "auto_configure"), "note", "may not read (lacking read, view_index_metadata)"),
+        (("create_doc", "read", "view_index_metadata"), "note", "may not ship (lacking auto_configure)"),
+        ((), "problem", "may not ship (lacking auto_configure, create_doc) nor read (lacking"),
+    ],
+)
+def test_what_the_credentials_may_not_do(found, home, granted, state, said):
+    names = ("create_doc", "auto_configure", "read", "view_index_metadata")
+    told = {"index": {"logs-clusterlog.app-development": {name: name in granted for name in names}}}
+    with answering(200, json.dumps({"version": {"number": "9.5.0"}, **told}).encode()) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        finding = found("--store", f"http://127.0.0.1:{server.server_port}")["rights"]
+        assert finding["state"] == state and said in finding["text"]
+        server.shutdown()
 
 
 def test_an_embedded_store_that_cannot_be_read(found, home, monkeypatch):
