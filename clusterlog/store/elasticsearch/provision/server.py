@@ -30,7 +30,7 @@ class Server:
     @property
     def profile(self) -> Literal["full", "reduced"]:
         """``full`` if our templates are on it all that they can be."""
-        return "reduced" if any(each.reduces and each.name in self.lacks for each in FEATURES) else "full"
+        return "reduced" if any(each.reduces and each.is_lacking(self.lacks) for each in FEATURES) else "full"
 
     @property
     def title(self) -> str:
@@ -39,7 +39,8 @@ class Server:
 
     def left_out(self) -> tuple[tuple[Feature, str], ...]:
         """What our templates do without here, and what the server said to it."""
-        return tuple((each, self.lacks[each.name]) for each in FEATURES if each.name in self.lacks and each.without)
+        lacking = [each for each in FEATURES if each.without and each.is_lacking(self.lacks)]
+        return tuple((each, self.lacks[each.name]) for each in lacking)
 
 
 def ask(client: Client, progress: Progress = unseen) -> Server:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from clusterlog import __version__
 from clusterlog.store.elasticsearch.provision.comparison import Body
-from clusterlog.store.elasticsearch.provision.templates.fields import ECS, TEXT, dynamic_templates, properties
+from clusterlog.store.elasticsearch.provision.templates.fields import ECS, TEXT, any_text, dynamic_templates, properties
 from clusterlog.store.elasticsearch.streams import PATTERN
 
 SETTINGS, MAPPINGS, CUSTOM, INDEX = "clusterlog@settings", "clusterlog@mappings", "clusterlog@custom", "clusterlog"
@@ -38,7 +38,8 @@ def meta(about: str) -> Body:
 def component_templates(present: frozenset[str], choice: Choice) -> dict[str, Body]:
     """Name → body of each component template of ours, for a server with these features."""
     settings, mappings = _settings(present), _mappings(present)
-    generation = {OWNER: {"version": __version__, "generation": _digest({"settings": settings, "mappings": mappings})}}
+    digest = _digest({"settings": settings, "mappings": mappings, ECS: ECS in present})
+    made_by = {OWNER: {"version": __version__, "generation": digest}}
     replicas = (
         {"index.auto_expand_replicas": "0-1"}
         if choice.replicas is None
@@ -50,7 +51,7 @@ def component_templates(present: frozenset[str], choice: Choice) -> dict[str, Bo
             "_meta": meta("How indices of clusterlog's events are kept"),
         },
         MAPPINGS: {
-            "template": {"mappings": {"_meta": generation, **mappings}},
+            "template": {"mappings": {"_meta": made_by, **mappings}},
             "_meta": meta("The fields of clusterlog's events"),
         },
     }
@@ -64,15 +65,20 @@ def index_template(present: frozenset[str], choice: Choice, *, custom: bool) -> 
     if "failure_store" in present:
         template["data_stream_options"] = {"failure_store": {"enabled": True}}
     optional = "optional_components" in present
-    # Of dynamic templates those of the first one win, of settings and fields those of the last.
-    composed = [SETTINGS, MAPPINGS, *([ECS] if ECS in present else []), *([CUSTOM] if optional or custom else [])]
+    # Of settings and fields those of the last one win, of dynamic templates those of the first: what has one for any
+    # text comes last, so that those of the user are asked before.
+    composed = [SETTINGS, MAPPINGS, *([CUSTOM] if optional or custom else [])]
+    if ECS in present:
+        composed.append(ECS)
+    else:
+        template["mappings"] = {"dynamic_templates": [any_text()]}
     return {
         "index_patterns": [PATTERN],
         "priority": PRIORITY,
         "data_stream": {},
         "composed_of": composed,
         **({"ignore_missing_component_templates": [CUSTOM]} if optional else {}),
-        **({"template": template} if template else {}),
+        "template": template,
         "_meta": meta("Data streams of clusterlog's events"),
     }
 
@@ -107,7 +113,7 @@ def _settings(present: frozenset[str]) -> Body:
 def _mappings(present: frozenset[str]) -> Body:
     return {
         "date_detection": False,
-        "dynamic_templates": dynamic_templates(present),
+        "dynamic_templates": dynamic_templates(),
         "properties": properties(present),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ class Feature:
     """One thing a server may know. ``probe`` is what an index template has that asks for it, over ``BARE``.
 
     ``what`` names it for people, ``without`` says what is done on a server that does not know it; empty where that is
-    nobody's concern. ``reduces``: a template without it is of the reduced profile.
+    nobody's concern. ``reduces``: a template without it is of the reduced profile. ``or_else`` names the feature that
+    serves as well.
     """
 
     name: str
@@ -22,6 +23,11 @@ class Feature:
     without: str
     probe: Mapping[str, Any] = field(repr=False)
     reduces: bool = True
+    or_else: str = ""
+
+    def is_lacking(self, lacks: Container[str]) -> bool:
+        """Whether the templates do without it on a server that ``lacks`` these features."""
+        return self.name in lacks and (not self.or_else or self.or_else in lacks)
 
 
 BARE: Mapping[str, Any] = {
@@ -69,16 +75,18 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "source_keep",
         "synthetic_source_keep",
-        "labels come back as the server stores them",
+        "",
         _field(type="flattened", synthetic_source_keep="all"),
         reduces=False,
     ),
     Feature(
         "subobjects",
-        "objects with dotted names",
-        "numbers named a and a.b cannot both be in clusterlog.metrics",
+        "objects without objects in them",
+        "of two numbers named a and a.b in clusterlog.metrics one refuses the event of the other",
         _field(type="object", subobjects=False),
+        or_else="disable_objects",
     ),
+    Feature("disable_objects", "disable_objects", "", _field(type="object", disable_objects=True), reduces=False),
     Feature("match_only_text", "field type match_only_text", "texts are text", _field(type="match_only_text")),
     Feature(
         "spare_fields",

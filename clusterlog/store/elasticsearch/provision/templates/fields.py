@@ -80,7 +80,7 @@ def properties(present: frozenset[str]) -> dict[str, Any]:
         IP: {"type": "ip"},
         DATE_NANOS: {"type": "date_nanos"},
         FREE: _free(present),
-        METRICS: {"type": "object", "dynamic": True, **({"subobjects": False} if "subobjects" in present else {})},
+        METRICS: {"type": "object", "dynamic": True, **_flat(present)},
     }
     tree: dict[str, Any] = {"@timestamp": {"type": "date_nanos", "ignore_malformed": False}}
     for names, mapping in types.items():
@@ -97,6 +97,13 @@ def _free(present: frozenset[str]) -> dict[str, Any]:
     return {"type": "flattened", "ignore_above": IGNORE_ABOVE, "depth_limit": _DEEPEST, **kept}
 
 
+def _flat(present: frozenset[str]) -> dict[str, Any]:
+    """That dots in names make no objects: of numbers named ``a`` and ``a.b`` only one would have a place."""
+    if "subobjects" in present:
+        return {"subobjects": False}
+    return {"disable_objects": True} if "disable_objects" in present else {}
+
+
 def _put(tree: dict[str, Any], name: str, mapping: Mapping[str, Any]) -> None:
     *above, last = name.split(".")
     for part in above:
@@ -104,21 +111,22 @@ def _put(tree: dict[str, Any], name: str, mapping: Mapping[str, Any]) -> None:
     tree[last] = mapping
 
 
-def dynamic_templates(present: frozenset[str]) -> list[dict[str, Any]]:
-    """How a field that has no place above is mapped: numbers of one's own as such, and any text as one value.
-
-    The server's own templates for ECS, where it has them, are asked after these, and have a rule for all texts.
-    """
-    double, keyword = {"type": "double"}, {"type": "keyword", "ignore_above": IGNORE_ABOVE}
-    # Not for "*": where objects cannot have dotted names, the object on the way to a number would become one.
-    named: dict[str, dict[str, Any]] = {
-        f"clusterlog_metrics_{kind}": {
-            "path_match": f"{METRICS}.*",
-            "match_mapping_type": kind,
-            "mapping": double,
+def dynamic_templates() -> list[dict[str, Any]]:
+    """How the numbers of one's own are mapped."""
+    # Not for "*": where objects have no dotted names, the object on the way to a number would be taken for one.
+    return [
+        {
+            f"clusterlog_metrics_{kind}": {
+                "path_match": f"{METRICS}.*",
+                "match_mapping_type": kind,
+                "mapping": {"type": "double"},
+            }
         }
         for kind in ("long", "double")
-    }
-    if ECS not in present:
-        named["clusterlog_texts"] = {"match_mapping_type": "string", "mapping": keyword}
-    return [{name: rule} for name, rule in named.items()]
+    ]
+
+
+def any_text() -> dict[str, Any]:
+    """How a text is mapped that has no place at all: as one value."""
+    keyword = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
+    return {"clusterlog_texts": {"match_mapping_type": "string", "mapping": keyword}}
