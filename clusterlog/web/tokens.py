@@ -12,7 +12,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Literal, get_args
 
-from clusterlog.errors import NotAllowed, SettingError
+from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
 from clusterlog.ship.acknowledged import replace
 from clusterlog.spool import filesystem
 
@@ -75,9 +75,12 @@ def load(home: Path) -> Tokens:
 
 
 def publish(home: Path, url: str, tokens: Tokens) -> Path:
-    """Write ``run/serve.json``, for its owner alone. Raises OSError."""
+    """Write ``run/serve.json``, for its owner alone. Raises StoreUnavailable where that cannot be."""
     path = home / "run" / FILE
-    filesystem.make_private(path.parent)
     told = {"url": url, "tokens": {right: getattr(tokens, right) for right in RIGHTS}}
-    replace(path, json.dumps(told, indent=1).encode() + b"\n")
+    try:
+        filesystem.make_private(path.parent)
+        replace(path, json.dumps(told, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write {path}: {error.strerror}") from None
     return path

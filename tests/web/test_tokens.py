@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 
-from clusterlog.errors import NotAllowed, SettingError
+from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
 from clusterlog.web import tokens
 from clusterlog.web.tokens import RIGHTS, Tokens
 
@@ -109,6 +109,15 @@ def test_a_damaged_file_is_told_of_and_not_replaced(tmp_path, content):
     with pytest.raises(SettingError, match=r"does not hold the tokens: remove it"):
         tokens.load(tmp_path)
     assert path.read_bytes() == content
+
+
+def test_a_disk_without_room_for_them_is_told_of(tmp_path, monkeypatch):
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tokens, "replace", fail)
+    with pytest.raises(StoreUnavailable, match=r"serve\.json: No space left on device"):
+        tokens.publish(tmp_path, "http://127.0.0.1:1", MADE)
 
 
 def test_a_file_that_may_not_be_read_is_a_matter_of_rights(tmp_path, monkeypatch):

@@ -52,14 +52,13 @@ def serve(settings: Settings, listen: str, tls_cert: str, tls_key: str, no_tls: 
             " and --tls-key, or --no-tls where something before it speaks TLS"
         )
     _look_at_home(settings)
-    stop = Asked()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop.by_signal)
-    begun = time.monotonic()
+    stop, begun = Asked(), time.monotonic()
     with HomeLock.take(settings.home_path):
         known = tokens.load(settings.home_path)
         server = Server(settings, address, known)
         file = tokens.publish(settings.home_path, server.url, known)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop.by_signal)
         server.run(stop, lambda: _ready(settings, server, str(file), as_json), Teller(settings, server.name).tell)
     paint.say(summary(told_of(server.report), server.name, time.monotonic() - begun))
 

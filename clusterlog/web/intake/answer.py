@@ -44,7 +44,7 @@ def is_brief(filter_path: str) -> bool:
 
 
 def _result(judged: Judged) -> dict[str, Any]:
-    about = {"_index": judged.item.index or NO_INDEX, "_id": judged.id}
+    about = {"_index": judged.item.target or NO_INDEX, "_id": judged.id}
     if judged.fate in _FAILURES:
         return about | _failure(judged)
     result = ("noop", 200) if judged.fate == "same" else ("created", 201)
@@ -67,5 +67,5 @@ def _brief(judged: Judged) -> dict[str, Any]:
 
 def _failure(judged: Judged) -> dict[str, Any]:
     status, kind = _FAILURES[judged.fate]
-    error = {"type": kind, "reason": judged.reason, "index": judged.item.index or NO_INDEX, "shard": "0"}
+    error = {"type": kind, "reason": judged.reason, "index": judged.item.target or NO_INDEX, "shard": "0"}
     return {"status": status, "error": error}

@@ -23,7 +23,7 @@ class Item(NamedTuple):  # as many as there are events: a fifth of what a frozen
     """One thing to do. ``refusal`` is why it cannot be done, whatever the document is; empty if it can."""
 
     action: str
-    index: str
+    target: str
     id: str | None
     document: bytes
     refusal: str = ""
@@ -61,16 +61,16 @@ def _read(line: bytes, number: int) -> tuple[str, dict[str, Any]]:
 
 
 def _item(action: str, about: dict[str, Any], document: bytes, target: str) -> Item:
-    index, id = about.get("_index", target), about.get("_id")
+    named, id = about.get("_index", target), about.get("_id")
     if type(id) is int:
         id = str(id)
     refusal = ""
     if action not in _TAKEN:
         refusal = f"events are neither changed nor removed: {action} is not taken"
-    elif type(index) is not str:
-        index, refusal = target, "_index must be a text"
+    elif type(named) is not str:
+        named, refusal = target, "_index must be a text"
     elif id is not None and type(id) is not str:
         id, refusal = None, "_id must be a text"
     elif id == "":
         refusal = "if _id is specified it must not be empty"
-    return Item(action, index, id, document, refusal)
+    return Item(action, named, id, document, refusal)

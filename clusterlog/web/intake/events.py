@@ -112,9 +112,9 @@ class Numbering:
                 raise ValueError(f"its _id is not 1 to {ID_LIMIT} printable characters long")
             told = _with_id(told, item.id)
             line = dumps(told)
-        lines = self._lines.get(item.index)
+        lines = self._lines.get(item.target)
         if lines is None:
-            lines = self._lines[item.index] = Lines(self._translator, self._of(item.index))
+            lines = self._lines[item.target] = Lines(self._translator, self._of(item.target))
         made = lines.events(told, self.number + 1, line)
         if len(made) != 1:
             raise Unreadable("not_an_event", f"{len(made)} events in one document: send each for itself")
