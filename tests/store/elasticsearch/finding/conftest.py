@@ -1,4 +1,4 @@
-"""Places of one's own on the engines that all tests share: an environment, and the templates clusterlog makes for it."""
+"""Places of one's own on the engines that all tests share: an environment, with the templates clusterlog makes."""
 
 from __future__ import annotations
 
