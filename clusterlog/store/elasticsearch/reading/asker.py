@@ -74,6 +74,10 @@ class Asker:
             self._mapping = now, mapping.Mapping.read(self.read(answer, "fields", Damage()))
         return self._mapping[1]
 
+    def forget(self) -> None:
+        """Ask for the mapping again at the next question."""
+        self._mapping = None
+
     def search(
         self, body: dict[str, Any], damage: Damage, *, timeout: float = ANSWER_S, of: str = ""
     ) -> Mapping[str, Any]:
