@@ -29,7 +29,7 @@ from clusterlog.store.elasticsearch.provision.templates.bodies import (
     index_template,
 )
 from clusterlog.store.elasticsearch.provision.templates.features import FEATURES
-from clusterlog.store.elasticsearch.transport import Client
+from clusterlog.store.elasticsearch.transport import Answer, Client
 
 TESTS = Path(__file__).parents[3]
 INSTANCE = "0190aaaa0000700080000000000000e1"
@@ -168,6 +168,34 @@ def stream():
         return Stream(name, (f".ds-{name}-000001",), **{**told, "template": INDEX, **more})
 
     return made
+
+
+class Scripted:
+    """A server that answers as it is told: ``answers`` has (status, body) by method and path, 404 for all else.
+
+    ``asked`` are the requests it got.
+    """
+
+    url = node = "http://es:9200"
+
+    def __init__(self, answers, headers=None):
+        self.answers = answers
+        self.headers = headers or {}
+        self.asked = []
+
+    def call(self, method, path, body=None, **options):
+        self.asked.append((method, path, body))
+        found = self.answers.get((method, path), (404, {"error": f"nothing at {path}"}))
+        status, told = found(body) if callable(found) else found
+        if isinstance(told, Exception):
+            raise told
+        return Answer(status, told, {"content-type": "application/json", **self.headers}, self.node)
+
+
+@pytest.fixture
+def scripted():
+    """Servers of a script."""
+    return Scripted
 
 
 @pytest.fixture
