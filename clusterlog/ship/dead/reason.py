@@ -13,7 +13,7 @@ from clusterlog.record.shapes import MARK
 LONGEST = 512
 """Characters of a reason that are kept."""
 
-_PREVIEW = re.compile(r"(Preview of field's value: )'.*(?:'|$)(?=: |$)", re.DOTALL)
+_PREVIEW = re.compile(r"(Preview of field's value: )'(?:.*'(?=: |$)|.*$)", re.DOTALL)
 _QUOTED = re.compile(r"(?P<before>field=|\bid )?(?:\"(?P<double>[^\"]*)(?:\"|$)|(?<!\w)'(?P<single>[^']*)(?:'|$))")
 _BRACKETED = re.compile(r"\b(value|date field|date|string|number|term)\s+\[[^\]]*(?:\]|$)")
 _LITERAL = re.compile(r"(^|: )[^:]{1,256}( is not an IP string literal)")

@@ -54,6 +54,9 @@ class Crew(Protocol):
     def answers(self, wait_s: float = 0.0) -> list[Answer]:
         """What has come back since; waits up to so many seconds for the first, if there is anything to wait for."""
 
+    def close(self) -> None:
+        """Nothing more is given. What is under way is not waited for."""
+
 
 def crew(sink: Sink, at_once: int) -> Crew:
     """As many hands as the sink likes."""
@@ -108,6 +111,9 @@ class _Inline:
         found, self._answers = self._answers, []
         return found
 
+    def close(self) -> None:
+        return
+
 
 class _Threads:
     """Delivers in threads of its own, made as they are needed."""
@@ -117,7 +123,7 @@ class _Threads:
         self._sink = sink
         self._most = most
         self._threads: list[threading.Thread] = []
-        self._given: queue.SimpleQueue[Errand] = queue.SimpleQueue()
+        self._given: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
         self._back: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
 
     def give(self, errand: Errand) -> None:
@@ -129,8 +135,7 @@ class _Threads:
         self._given.put(errand)
 
     def _work(self) -> None:
-        while True:
-            errand = self._given.get()
+        while (errand := self._given.get()) is not None:
             try:
                 self._back.put(deliver(self._sink, errand))
             except BaseException as error:  # a defect of ours: the shipper's own thread shall meet it
@@ -148,3 +153,7 @@ class _Threads:
             del self.in_flight[id(back.errand)]
             found.append(back)
         return found
+
+    def close(self) -> None:
+        for _ in self._threads:
+            self._given.put(None)

@@ -17,7 +17,7 @@ from clusterlog.ship.delivery.crew import Answer, Errand, crew
 from clusterlog.ship.delivery.figures import Figures
 from clusterlog.ship.delivery.judgement import Dead, Judged, judged
 from clusterlog.ship.delivery.pace.aimd import Aimd
-from clusterlog.ship.delivery.pace.breaker import Breaker, long_pause, pause
+from clusterlog.ship.delivery.pace.breaker import OPEN_AFTER, Breaker, long_pause, pause
 from clusterlog.ship.delivery.pending import Pending
 from clusterlog.ship.delivery.places import Places
 from clusterlog.ship.delivery.sent import Sent
@@ -96,12 +96,14 @@ class Dispatch:
         return not self._crew.in_flight and not self._pending
 
     def wants(self) -> bool:
-        """Whether more should be read: nothing, while the sink does not take what there is.
+        """Whether more should be read: nothing, while the sink does not take what there is, but for a probe.
 
         Held are as many bytes as may be under way, and a batch more; the rest stays on the disk.
         """
         if self.failing:
-            return self.is_empty() and self.breaker.may(self._monotonic())
+            now = self._monotonic()
+            probing = self.breaker.state(now) == "half-open" and self._pending.size < self.size.limit
+            return self.breaker.may(now) and not self._pending.has_fresh and (probing or self.is_empty())
         held = self._pending.size + sum(errand.batch.size for errand in self._crew.in_flight.values())
         return held < (self.many.limit + 1) * self.size.limit
 
@@ -120,7 +122,7 @@ class Dispatch:
             if not self.breaker.may(now):
                 return
             if self.breaker.state(now) == "half-open":
-                batch = self._pending.probe(now)
+                batch = self._pending.probe(now, fresh=self.breaker.rounds % 2 == 1)
             else:
                 batch = self._pending.next(now, idle=not (more or self._crew.in_flight))
             if batch is None or not self._give(batch, now):
@@ -149,6 +151,7 @@ class Dispatch:
 
     def end(self) -> None:
         """Nothing more will be sent. What was, and was not answered, is noted for the next life. Raises OSError."""
+        self._crew.close()
         if self._sent is not None:
             self._sent.end(self.unsettled())
 
@@ -251,8 +254,9 @@ class Dispatch:
                 self.breaker.busy(errand.attempt, now, self._chance(), failure.retry_after)
                 self._again(replace(batch, doubtful=True), now, why)
             case "again":
-                self.many.too_much(errand.number)
-                self.breaker.failed(errand.attempt, now, self._chance(), failure.retry_after)
+                if not 0 <= batch.taken < self._taken:  # or it keeps only itself waiting
+                    self.many.too_much(errand.number)
+                    self.breaker.failed(errand.attempt, now, self._chance(), failure.retry_after)
                 self._broke_off(replace(batch, doubtful=True), now, why)
 
     def _wait(self, errand: Errand, now: float, why: str) -> None:
@@ -265,8 +269,13 @@ class Dispatch:
         self._pending.put_back(replace(batch, tries=batch.tries + 1, due=due, reason=why))
 
     def _broke_off(self, batch: Batch, now: float, why: str) -> None:
-        """It may be the network, or something in the batch; only if others are taken meanwhile, it is the latter."""
-        if self._taken > batch.taken:
+        """It may be the network, or something in the batch, which it is the rather the more are taken meanwhile.
+
+        Halving it costs little, and is done on suspicion, if not for a network that is gone. A single event is held
+        responsible only where others were taken between each two of its sendings.
+        """
+        suspicious = len(batch.deliveries) > 1 and self.breaker.failures < OPEN_AFTER
+        if suspicious or self._taken > batch.taken:
             batch = replace(batch, refusals=batch.refusals + 1, taken=self._taken)
         if len(batch.deliveries) > 1 and batch.refusals >= SUSPECT_AFTER:
             self._halve(batch, why)

@@ -29,12 +29,17 @@ class Pending:
         self._back: list[Batch] = []
 
     def __bool__(self) -> bool:
-        return bool(self._full or self._back or self._trays[False] or self._trays[True])
+        return bool(self._back) or self.has_fresh
 
     @property
     def size(self) -> int:
         """Bytes of all that waits."""
         return sum(batch.size for batch in chain(self._full, self._back)) + sum(map(size_of, self._trays.values()))
+
+    @property
+    def has_fresh(self) -> bool:
+        """Whether anything waits that was never put back."""
+        return bool(self._full or self._trays[False] or self._trays[True])
 
     @property
     def reason(self) -> str:
@@ -65,7 +70,7 @@ class Pending:
 
     def due(self) -> float:
         """When the first of what was put back is due; 0 if something else waits, or nothing."""
-        if self._full or self._trays[False] or self._trays[True]:
+        if self.has_fresh:
             return 0.0
         return min((batch.due for batch in self._back), default=0.0)
 
@@ -81,15 +86,24 @@ class Pending:
         self._back[:0] = rest
         return head
 
-    def probe(self, now: float) -> Batch | None:
-        """A few events, to try whether they are taken: of what was put back first, due or not.
+    def probe(self, now: float, *, fresh: bool) -> Batch | None:
+        """A few events, to try whether they are taken; of those that were not sent yet, or of the others.
 
-        The rest goes to the end: if something that is never taken is among these few, the next probe has others.
+        Of what was put back the rest goes to the end: if something that is never taken is among these few, the next
+        probe has others.
         """
-        batch = self._back.pop(0) if self._back else self.next(now, idle=True)
+        new = self.has_fresh and (fresh or not self._back)
+        if new:
+            batch = self._full.popleft() if self._full else self._tray(now, idle=True)
+        else:
+            batch = self._back.pop(0) if self._back else None
         if batch is None or len(batch.deliveries) <= PROBE_EVENTS:
             return batch
-        self._back.append(batch.part(batch.deliveries[PROBE_EVENTS:]))
+        rest = batch.part(batch.deliveries[PROBE_EVENTS:])
+        if new:
+            self._full.appendleft(rest)
+        else:
+            self._back.append(rest)
         return batch.part(batch.deliveries[:PROBE_EVENTS])
 
     def _due_again(self, now: float) -> Batch | None:

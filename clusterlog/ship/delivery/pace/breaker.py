@@ -79,8 +79,9 @@ class Breaker:
             self.rounds += 1
 
     def busy(self, number: int, now: float, chance: float, asked: float | None = None) -> None:
-        """Attempt ``number`` was answered: not now. The sink lives, so that this never opens the breaker."""
-        self._probing = False
+        """Attempt ``number`` was answered: not now. The sink lives, which closes the breaker; but there is a pause."""
+        self.failures = 0
+        self._tripped = self._probing = False
         if self._is_news(number):
             self.due = max(self.due, now + pause(self.rounds, chance, asked))
             self.rounds += 1
