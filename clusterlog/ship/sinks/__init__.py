@@ -14,6 +14,8 @@ from clusterlog.store.base import Sink
 
 _LARGE = Limits(events=5000, bytes=8 << 20)
 """For ends on this machine, where a batch costs a sync and no memory of anybody else's."""
+_FAR = Limits(at_once=8)
+"""For a server elsewhere: it answers after a while, and has several hands."""
 
 
 def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
@@ -44,7 +46,7 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
         from clusterlog.store.elasticsearch.transport import Client
 
         client = Client.of(settings, url=url, kind="write")
-        return ElasticsearchSink(client, settings), client.url, Limits()
+        return ElasticsearchSink(client, settings), client.url, _FAR
     raise SettingError(
         f"{without_credentials(url)!r} is no sink to ship to: use http://, https://, file:PATH, stdout: or no sink"
     )
