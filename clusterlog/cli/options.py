@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from clusterlog.cli import paint
-from clusterlog.cli.setup import candidates
+from clusterlog.cli import candidates, paint
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, load, seconds
 

@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.options import with_settings
-from clusterlog.cli.setup import candidates
 from clusterlog.errors import HomeBusy, NotAllowed, SettingError
 from clusterlog.integrations.launch import DEBUG, LEVEL, interpreter
 from clusterlog.settings import Settings

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.home.delivery import deliver, told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
-from clusterlog.cli.setup import candidates
 from clusterlog.errors import HomeBusy, StoreUnavailable
 from clusterlog.settings import Settings
 

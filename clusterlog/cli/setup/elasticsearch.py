@@ -86,7 +86,7 @@ class Told:
     error: str | None = None
 
 
-@setup.command()
+@setup.command(short_help="Make templates and roles on a search server; --dry-run shows them.")
 @with_settings("home", "store", "token_file")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
 @click.option("--retention", metavar="TIME", callback=_retention, help="How long events are kept: 30d, 12h or forever.")
