@@ -19,6 +19,7 @@ from clusterlog.spool.segment import (
     OF_A_FILE,
     OWN_ID,
     PRIORITY,
+    STATE,
     Damage,
     Record,
     SegmentName,
@@ -55,20 +56,19 @@ class Source:
         if found[0].flags & OF_A_FILE:
             self.closed = True
         deliveries = []
-        for record in found:
-            self.last = max(self.last, record.sequence)
-            new = record.sequence not in self.acknowledged
-            if record.state:
+        instance, acknowledged = self.snapshot.id, self.acknowledged
+        for record in found:  # every event comes by here: no call that it can do without
+            sequence, flags = record.sequence, record.flags
+            if sequence > self.last:
+                self.last = sequence
+            new = sequence not in acknowledged
+            if flags & STATE:
                 self._note(record, new)
             if new:
-                deliveries.append(self._delivery(record))
+                id = document_id(instance, record) if flags & OWN_ID else f"{instance}-{sequence:011x}"
+                priority = bool(flags & PRIORITY)
+                deliveries.append(Delivery(id, instance, sequence, record.payload, priority, record.wall_ns))
         return deliveries
-
-    def _delivery(self, record: Record) -> Delivery:
-        instance = self.snapshot.id
-        priority = bool(record.flags & PRIORITY)
-        id = document_id(instance, record)
-        return Delivery(id, instance, record.sequence, record.payload, priority, record.wall_ns)
 
     def _note(self, record: Record, new: bool) -> None:
         """State events tell of the instance itself: its end, and what it could not keep."""

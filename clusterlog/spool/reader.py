@@ -110,7 +110,8 @@ class LaneReader:
             for item in scan(self.spool / str(name), self.offset, until):
                 if isinstance(item, Record):
                     into.append(item)
-                    self.last = max(self.last, item.sequence)
+                    if item.sequence > self.last:  # a call of max() for every event would be dearer than all of this
+                        self.last = item.sequence
                 elif item.tail and (until < size or not final):
                     if until < size and item.offset == start:  # more damage than the longest record
                         self.damaged += MAX_PAYLOAD

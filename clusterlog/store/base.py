@@ -13,12 +13,13 @@ from clusterlog.store.ranges import Ranges
 _OWN_ID = re.compile(r"([0-9a-f]{32})-([0-9a-f]{11})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Delivery:
     """One event on its way: the final JSON bytes and what is needed to judge its fate.
 
     ``id`` is the document id (``event.id``); ``instance`` and ``sequence`` name its place in the spool; ``priority``
-    is the lane (WARNING and above); ``wall_ns`` is when it was written, 0 if that is not known.
+    is the lane (WARNING and above); ``wall_ns`` is when it was written, 0 if that is not known. Nobody changes one; it
+    is not frozen because that makes it three times as dear to make.
     """
 
     id: str

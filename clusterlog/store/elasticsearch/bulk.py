@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from clusterlog.settings import Settings
-from clusterlog.store.base import Delivery, Outcome
+from clusterlog.store.base import STORED, Delivery, Outcome
 from clusterlog.store.elasticsearch.content import says_the_same
 from clusterlog.store.elasticsearch.judge import error_of, judge, trouble
 from clusterlog.store.elasticsearch.lines import Lines, Request
@@ -23,6 +23,7 @@ _ASKED = (
     "items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason,items.*.error.index"
 )
 """All of an answer that is looked at: the rest, names of indices and shards, is as long as an event."""
+_ASKED_PLACE = "items.*._index"
 _OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
 """What Elasticsearch knows and OpenSearch refuses. A refusal names it, so no version has to be asked for."""
 _UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
@@ -46,14 +47,26 @@ class ElasticsearchSink:
 
         What cannot be an event at all is refused here, and not sent.
         """
+        return self._deliver(batch, _ASKED)
+
+    def deliver_placed(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
+        """As ``deliver``; what was stored has the backing index it went to as its place.
+
+        An id is known within one backing index: what was sent before a rollover and is stored again after it is there
+        twice. The name of an index is as long as half an event, so only who asks for it gets it.
+        """
+        return self._deliver(batch, f"{_ASKED},{_ASKED_PLACE}")
+
+    def _deliver(self, batch: Sequence[Delivery], asked: str) -> Sequence[Outcome]:
         while True:
             request = self._request(batch)
             outcomes: list[Outcome] = []
             if request.body:
-                answer = self._send(request.body)
+                answer = self._send(request.body, asked)
                 if self._forgoes(answer):
                     continue
-                outcomes = [_explained(each) for each in judge(answer, len(batch) - len(request.settled))]
+                judged = judge(answer, len(batch) - len(request.settled))
+                outcomes = [each if each is STORED else _explained(each) for each in judged]
             for at in sorted(request.settled):
                 outcomes.insert(at, request.settled[at])
             return outcomes
@@ -65,8 +78,8 @@ class ElasticsearchSink:
         blocked = {stream: Outcome("blocked", why) for stream in request.streams if (why := self._lacks(stream))}
         return self._lines.request(batch, blocked) if blocked else request
 
-    def _send(self, body: bytes) -> Answer:
-        params = {"filter_path": _ASKED, **self._optional}
+    def _send(self, body: bytes, asked: str) -> Answer:
+        params = {"filter_path": asked, **self._optional}
         return self._client.call("POST", "/_bulk", body, params=params, timeout=TIMEOUT_S, ndjson=True, again=False)
 
     def _forgoes(self, answer: Answer) -> bool:

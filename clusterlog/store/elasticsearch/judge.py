@@ -17,6 +17,8 @@ from clusterlog.store.base import DUPLICATE, STORED, Outcome
 from clusterlog.store.elasticsearch.transport import Answer
 
 REASON_LIMIT = 400
+_CREATED = {"create": {"status": 201}}
+"""All that is usually told of an event; known at a look."""
 _OVERLOADED = frozenset({408, 425, 429, 503, 504})
 _UNREADABLE = "not_x_content_exception"
 """What Elasticsearch answers with status 500 about a document that is no object: it will not be one next time."""
@@ -41,7 +43,7 @@ def judge(answer: Answer, sent: int) -> list[Outcome]:
         raise StoreUnavailable(f"{answer.node}: {_no_answer(answer)}")
     if len(items) != sent:
         raise StoreUnavailable(f"{answer.node}: answers for {len(items)} of {sent} events, so for none of them")
-    return [_item(each, answer) for each in items]
+    return [STORED if each == _CREATED else _item(each, answer) for each in items]
 
 
 def _item(item: Any, answer: Answer) -> Outcome:
@@ -52,7 +54,7 @@ def _item(item: Any, answer: Answer) -> Outcome:
     if status in (200, 201):
         if told.get("failure_store") == "used":
             return Outcome("failure_store", "it does not fit the mapping, and is in the failure store of its stream")
-        return STORED
+        return Outcome("stored", place=told["_index"]) if isinstance(told.get("_index"), str) else STORED
     error = told.get("error")
     kind, reason = _told(error)
     if kind == _UNREADABLE:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from clusterlog.errors import StoreUnavailable
-from clusterlog.store.base import Comparing, Delivery, Outcome
+from clusterlog.store.base import Comparing, Delivery, Outcome, Placing
 from clusterlog.store.elasticsearch.transport import Client
 
 
@@ -124,10 +124,13 @@ def test_after_a_rollover_a_copy_is_stored_again_but_never_twice_in_one_index(
     open_sink, elasticsearch, dataset, delivery, stored
 ):
     batch = [delivery(dataset, 1), delivery(dataset, 2)]
-    open_sink.deliver(batch)
+    assert isinstance(open_sink, Placing)
+    before = open_sink.deliver_placed(batch)
     assert elasticsearch.call("POST", f"/logs-{dataset}-test/_rollover")[0] == 200
-    assert statuses(open_sink.deliver(batch)) == ["stored", "stored"], "the new index knows nothing of the old one"
-    assert statuses(open_sink.deliver(batch)) == ["duplicate", "duplicate"]
+    after = open_sink.deliver_placed(batch)
+    assert statuses(before) == statuses(after) == ["stored", "stored"], "the new index knows nothing of the old one"
+    assert [{each.place[-7:] for each in told} for told in (before, after)] == [{"-000001"}, {"-000002"}]
+    assert [each.place for each in open_sink.deliver(batch)] == [each.place for each in after]
     asked = {"size": 10, "query": {"match_all": {}}}
     elasticsearch.call("POST", f"/logs-{dataset}-test/_refresh")
     hits = elasticsearch.call("POST", f"/logs-{dataset}-test/_search", asked)[1]["hits"]["hits"]
