@@ -115,6 +115,10 @@ class Shipper:
         """What keeps events from being delivered, in one line; empty if nothing does."""
         return self._trouble or self.dispatch.error
 
+    def told(self) -> dict[str, Any]:
+        """How it goes, as ``clusterlog.status/1`` tells it under ``delivery``."""
+        return self.dispatch.told()
+
     def step(self) -> int:
         """One pass over all spools: what waits first, then what is new. Returns how many events were settled."""
         now = self._monotonic()

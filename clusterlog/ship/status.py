@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from clusterlog.settings import Settings, without_credentials
 from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
+from clusterlog.ship.dead.letters import letters
 from clusterlog.ship.homelock import HomeLock
 from clusterlog.spool.reader import Instance, instances, records
 from clusterlog.spool.segment import Record
@@ -17,9 +19,12 @@ from clusterlog.store.base import Progress, unseen
 SCHEMA = "clusterlog.status/1"
 
 
-def publish(home: Path, url: str, error: str) -> None:
-    """Write ``run/status.json``: the part of the status only the shipper knows. Failure to do so is no failure."""
-    told = {"url": url, "error": error, "at_ns": time.time_ns()}
+def publish(home: Path, url: str, error: str, delivery: Mapping[str, Any] | None = None) -> None:
+    """Write ``run/status.json``: the part of the status only the shipper knows. Failure to do so is no failure.
+
+    ``delivery`` is what ``Dispatch.told`` gives.
+    """
+    told = {"url": url, "error": error, "at_ns": time.time_ns(), "delivery": delivery}
     try:
         replace(home / "run" / "status.json", json.dumps(told).encode(), durable=False)
     except OSError:
@@ -30,7 +35,8 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
     """``clusterlog.status/1`` of a home (CONTRACTS); ``progress`` counts bytes of the spools.
 
     Beside what the contract names, an instance has ``seen_s``, seconds since its last event in the spool, and
-    ``waiting``, how many of its events are not delivered.
+    ``waiting``, how many of its events are not delivered; ``dead_reason`` is why the first of the dead letters is one;
+    ``delivery`` is how it goes while a shipper runs.
     """
     home = settings.home_path
     acknowledged = Acknowledged.load(home)
@@ -46,7 +52,8 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
         done += sum(each.segments.values())
         progress(done, total)
     described.sort(key=lambda instance: instance["state"] != "alive")
-    shipped, dead = acknowledged.totals["shipped"], acknowledged.totals["dead"]
+    shipped, (dead, dead_reason) = acknowledged.totals["shipped"], _letters(home)
+    delivery = told.get("delivery") if pid else None
     error = told.get("error", "") if pid else ""
     url = (told.get("url") if pid else "") or settings.store or str(home / "store")
     return {
@@ -55,7 +62,7 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
         "shipper": {"state": "running" if pid else "absent", "pid": pid if pid > 0 else None},
         "store": {
             "url": without_credentials(url),
-            "state": ("unreachable" if error else "reachable") if pid else "unknown",
+            "state": _state(delivery, error) if pid else "unknown",
             "error": error or None,
         },
         "backlog": {"events": backlog.events, "bytes": backlog.bytes, "oldest_age_s": backlog.oldest_age_s()},
@@ -63,8 +70,24 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
         "shipped": shipped,
         "dropped": dict(acknowledged.dropped),
         "dead": dead,
+        "dead_reason": dead_reason or None,
+        "delivery": delivery,
         "instances": described,
     }
+
+
+def _state(delivery: object, error: str) -> str:
+    found = delivery.get("store") if isinstance(delivery, dict) else None
+    return found if isinstance(found, str) else "unreachable" if error else "reachable"
+
+
+def _letters(home: Path) -> tuple[int, str]:
+    """How many events lie in ``dead/``, and the first reason; what was kept twice is one."""
+    ids, reason = set[str](), ""
+    for letter in letters(home / "dead"):
+        ids.add(letter.id)
+        reason = reason or letter.reason
+    return len(ids), reason
 
 
 def _published(home: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "clusterlog.ship/1"
 _PUBLISH_S = 5.0
+_AGAIN_S = 60.0
 _NAP_S = 0.1
 
 
@@ -136,26 +137,40 @@ class Asked(threading.Event):
 
 
 class Teller:
-    """Says when the sink stops answering and when it answers again, and publishes it for ``clusterlog status``."""
+    """Says when the sink stops taking events and when it takes them again, and publishes it for ``clusterlog status``.
+
+    The same is said once a minute at most, and the number of warnings that have only grown as rarely.
+    """
 
     def __init__(self, settings: Settings, sink: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._home = settings.home_path
         self._sink = sink
         self._monotonic = monotonic
-        self._error = ""
+        self._error = self._spoken = ""
         self._due = 0.0
+        self._said: dict[str, float] = {}
 
     def tell(self, shipper: Shipper) -> None:
         """What has changed since the last time."""
         from clusterlog.ship.status import publish
 
-        changed = shipper.error != self._error
-        if changed:
-            if shipper.error:
-                paint.say(f"not delivered: {escaped(shipper.error)}; events wait in the spool")
-            else:
-                paint.say(f"{escaped(self._sink)} takes events again")
-            self._error = shipper.error
+        error, told = shipper.error, shipper.told()
+        changed = error != self._error
+        if error and changed and self._may_say(error):
+            paint.say(f"not delivered: {escaped(error)}; events wait in the spool")
+            self._spoken = error
+        if not error and self._spoken:
+            paint.say(f"{escaped(self._sink)} takes events again")
+            self._spoken = ""
+        for text in told["warnings"]:
+            if self._may_say(text.partition(" ")[2]):  # without the number
+                paint.say(escaped(text))
+        self._error = error
         if changed or self._monotonic() >= self._due:
             self._due = self._monotonic() + _PUBLISH_S
-            publish(self._home, self._sink, shipper.error)
+            publish(self._home, self._sink, error, told)
+
+    def _may_say(self, text: str) -> bool:
+        now = self._monotonic()
+        self._said = {each: at for each, at in self._said.items() if now - at < _AGAIN_S}
+        return self._said.setdefault(text, now) == now

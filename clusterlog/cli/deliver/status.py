@@ -15,7 +15,7 @@ from clusterlog.settings import Settings
 
 
 @click.command()
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @as_json
 def status(settings: Settings, as_json: bool) -> None:
     """Show what is delivered, what waits, what was lost and why, and who writes.
@@ -70,16 +70,45 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
         waits = f"{paint.counted(backlog['events'], 'event')}, {paint.size(backlog['bytes'])}"
         waits += f", the oldest of them said {_ago(backlog['oldest_age_s'])}"
     lost = told["dropped"]
-    state = paint.inked(store["state"], {"reachable": "good", "unreachable": "bad"}.get(store["state"], "dim"))
-    return [
+    state = paint.inked(store["state"], {"reachable": "good", "unknown": "dim"}.get(store["state"], "bad"))
+    refused = f"{paint.counted(told['dead'], 'event')} in dead/, the first for: {escaped(told['dead_reason'] or '-')}"
+    rows = [
         ("home", escaped(told["home"])),
         ("shipper", (f"running, process {pid}" if pid else "running") if running else _NO_SHIPPER),
         ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(store['error'])}" if store["error"] else "")),
         ("waiting", waits),
         ("events", f"{paint.amount(told['accepted'])} accepted, {paint.amount(told['shipped'])} shipped"),
         ("lost", paint.inked(dropped(lost), "bad") if lost else "nothing"),
-        ("refused", paint.inked(f"{paint.amount(told['dead'])} lie in dead/", "bad") if told["dead"] else "nothing"),
+        ("refused", paint.inked(refused, "bad") if told["dead"] else "nothing"),
     ]
+    if told["delivery"]:
+        rows.insert(3, ("delivery", _delivery(told["delivery"])))
+        rows += [("warning", paint.inked(escaped(text), "W")) for text in told["delivery"]["warnings"]]
+    return rows
+
+
+def _delivery(told: dict[str, Any]) -> str:
+    """How batches go now, and what was met."""
+    parts = [
+        f"{paint.amount(told['batches'])} batches, {told['latency_s'] * 1000:.0f} ms each",
+        f"{told['in_flight']} under way of {told['at_once']}",
+    ]
+    if told["breaker"] != "closed":
+        parts.append(f"breaker {told['breaker']}")
+    for name, text in _MET.items():
+        if told[name]:
+            parts.append(f"{paint.amount(told[name])} {text}")
+    return "; ".join(parts)
+
+
+_MET = {
+    "retried": "sent again",
+    "duplicates": "there already",
+    "bisected": "batches halved",
+    "repaired": "repaired",
+    "conflicts": "conflicts",
+    "failure_store": "in the failure store",
+}
 
 
 _NO_SHIPPER = "none: `clusterlog ship` delivers what waits; trace and search deliver it first"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship.delivery import repair
@@ -85,6 +86,19 @@ class Dispatch:
     def failing(self) -> bool:
         """Whether the sink has taken nothing since it last refused something as a whole."""
         return self.breaker.rounds > 0
+
+    def told(self) -> dict[str, Any]:
+        """How it goes, as ``clusterlog.status/1`` tells it under ``delivery``."""
+        away = self.failing and (self.failure is None or self.failure.advice == "again")
+        return {
+            "store": "reachable" if not self.error else "unreachable" if away else "refusing",
+            "breaker": self.breaker.state(self._monotonic()),
+            "in_flight": self.in_flight,
+            "at_once": self.many.limit,
+            "batch_bytes": self.size.limit,
+            **self.figures.told(),
+            "warnings": list(self.figures.warnings()),
+        }
 
     def unsettled(self) -> Iterator[Delivery]:
         """Every event that was read and is neither safe nor kept aside."""

@@ -49,19 +49,14 @@ class Figures:
             "possible_duplicates": self.twice,
         }
 
-    def warnings(self) -> Iterator[tuple[str, int, str]]:
-        """Kind, how often, and a line for people."""
-        if self.conflicts:
-            yield "conflict", self.conflicts, "carry ids under which other events are stored: see `clusterlog dead ls`"
-        if self.failure_store:
-            told = "went to the store's failure store, where no search looks: see `clusterlog dead ls`"
-            yield "failure_store", self.failure_store, told
-        if self.uncompared:
-            told = "were stored before they were ever sent; comparing them needs the right to read"
-            yield "uncompared", self.uncompared, told
-        if self.twice:
-            told = "may be stored twice, in two indices of one stream: see `clusterlog verify`"
-            yield "twice", self.twice, told
-        if self.repaired:
-            told = "were stored with a field moved into labels, or cut: look for clusterlog.repair.field"
-            yield "repaired", self.repaired, told
+    def warnings(self) -> Iterator[str]:
+        """What somebody should look at, a line each."""
+        for count, what in (
+            (self.conflicts, "carry an id under which another event is stored: `clusterlog dead ls` shows them"),
+            (self.failure_store, "went to the store's failure store, where no search looks: see `clusterlog dead ls`"),
+            (self.uncompared, "were stored before they were sent, and to compare them takes the right to read"),
+            (self.twice, "may be stored twice, in two indices of one stream: `clusterlog verify` finds them"),
+            (self.repaired, "were repaired before they were stored: `clusterlog search clusterlog.repair.reason:*`"),
+        ):
+            if count:
+                yield f"{count} {'event' if count == 1 else 'events'} {what}"

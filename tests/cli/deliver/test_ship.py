@@ -171,7 +171,8 @@ def test_what_the_sink_says_is_told_when_it_changes_and_published_now_and_then(s
     now = [0.0]
     teller = Teller(load({"home": str(said)}), "the sink", monotonic=lambda: now[0])
     (said.path / "run").mkdir()
-    shipper = SimpleNamespace(error="")
+    warnings = []
+    shipper = SimpleNamespace(error="", told=lambda: {"warnings": list(warnings)})
 
     def told(error, after):
         shipper.error, now[0] = error, now[0] + after
@@ -186,6 +187,16 @@ def test_what_the_sink_says_is_told_when_it_changes_and_published_now_and_then(s
     assert told("away", 1) == ("", None)
     assert told("away", 5) == ("", "away")
     assert told("", 0) == ("the sink takes events again\n", "")
+    for _ in range(10):  # what comes and goes is said once a minute, and its end only if it was said
+        assert told("away", 1) == ("", "away")
+        assert told("", 1) == ("", "")
+    assert told("away", 60) == ("not delivered: away; events wait in the spool\n", "away")
+    assert told("too much", 1) == ("not delivered: too much; events wait in the spool\n", "too much")
+    warnings.append("3 events are odd")
+    assert told("too much", 1)[0] == "3 events are odd\n"
+    warnings[0] = "4 events are odd"
+    assert told("too much", 1)[0] == ""
+    assert told("too much", 60)[0] == "4 events are odd\n"
 
 
 def test_a_handler_may_ask_at_any_moment_and_the_second_signal_is_deadly(monkeypatch):

@@ -71,8 +71,11 @@ def _shipper(settings: Settings) -> Iterator[Finding]:
         reasons = ", ".join(f"{amount(count)} {reason}" for reason, count in sorted(lost.items()))
         yield Finding("losses", "warning", f"dropped by their writers: {reasons}", "`clusterlog verify` says whose")
     if told["dead"]:
-        text = f"{counted(told['dead'], 'event')} were refused by the store and lie in dead/"
-        yield Finding("refused", "warning", text, f"the reason stands beside each in {told['home']}/dead")
+        text = f"{counted(told['dead'], 'event')} in dead/ were refused, the first for: {told['dead_reason']}"
+        mend = "`clusterlog dead ls` lists them; once that is mended, `clusterlog dead replay --all` sends them again"
+        yield Finding("refused", "warning", text, mend)
+    for warning in (told["delivery"] or {}).get("warnings", ()):
+        yield Finding("delivery", "warning", warning)
 
 
 def _remote(settings: Settings, url: str, check: str) -> Iterator[Finding]:
