@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from clusterlog.encode.console import wording
 from clusterlog.encode.console.terminal import columns, escaped, escaped_json, padded, width_of
+from clusterlog.encode.console.wording import LETTERS
 from clusterlog.search.story.event import part, text
 
 __all__ = [
+    "LETTERS",
     "Columns",
     "caret",
     "columns",
@@ -24,12 +25,8 @@ __all__ = [
     "width_of",
 ]
 
-LETTERS = {"debug": "D", "info": "I", "warning": "W", "error": "E", "critical": "C"}
-"""The letter of a level; ``S`` is a state event's, ``-`` anything else's."""
-
 _IDENTIFIER = 8
 _WIDEST = 36
-_BARE = re.compile(r"[^\s\"'=]+")
 
 
 def caret(query: str, position: int, length: int, room: int = 100) -> str:
@@ -90,19 +87,10 @@ def moment(stamp: str) -> str:
 def fields(event: Mapping[str, Any]) -> list[str]:
     """The caller's own fields, each as ``name=value``; not escaped."""
     labels = part(event, "labels")
-    if not isinstance(labels, Mapping):
-        return []
-    return [f"{name}={_value(value)}" for name, value in labels.items()]
+    return [f"{name}={value}" for name, value in wording.fields(labels)] if isinstance(labels, Mapping) else []
 
 
 def _error(event: Mapping[str, Any]) -> str:
     kind = text(event, "error.type")
     told = text(event, "error.message")
     return f"{kind}: {told}" if kind and told else kind or told
-
-
-def _value(value: Any) -> str:
-    """As it is where that can be told apart from what follows, else as JSON."""
-    if isinstance(value, str) and _BARE.fullmatch(value):
-        return value
-    return str(value) if type(value) is int else json.dumps(value, ensure_ascii=False, default=str)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
+from clusterlog.encode.console.wording import spoken
 from clusterlog.errors import SettingError
+
+__all__ = ["FORMS", "day", "instant", "milliseconds", "parse_time", "rfc3339", "spoken"]
 
 SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,28 +78,6 @@ def parse_time(text: str, now_ns: int) -> int:
         shown = ascii(text)
         raise SettingError(f"{shown if len(shown) <= 60 else f'{shown[:57]}...'} is not a time: write {FORMS}")
     return ns
-
-
-def spoken(ns: int) -> str:
-    """A length of time as it is read aloud, three digits at most: ``3 ms``, ``412 ms``, ``1.40 s``, ``2 min 05 s``."""
-    if ns < 0:
-        return f"-{spoken(-ns)}"
-    if ns < 999_500:
-        return f"{(ns + 500) // 1000} us"
-    if ns < 9_950_000 and (ns + 50_000) // 100_000 % 10:
-        return f"{ns / 1e6:.1f} ms"
-    if ns < 999_500_000:
-        return f"{(ns + 500_000) // 1_000_000} ms"
-    if ns < 9_995_000_000:
-        return f"{ns / 1e9:.2f} s"
-    if ns < 59_950_000_000:
-        return f"{ns / 1e9:.1f} s"
-    seconds = (ns + SECOND // 2) // SECOND
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    if seconds < 172_800:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-    return f"{seconds // 86_400} d {seconds % 86_400 // 3600:02d} h"
 
 
 def milliseconds(ns: int) -> str:

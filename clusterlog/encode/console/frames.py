@@ -48,10 +48,16 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """So many frames in a row that are nobody's who develops here, and whose they are."""
+    """So many frames in a row that are not shown, and whose they are; without ``libraries`` they are anybody's."""
 
     count: int
-    libraries: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """``9 frames in httpx, python``, ``79 more frames``."""
+        noun = "frame" if self.count == 1 else "frames"
+        return f"{self.count} {noun} in {', '.join(self.libraries)}" if self.libraries else f"{self.count} more {noun}"
 
 
 def library_of(path: str) -> str:
@@ -124,8 +130,22 @@ def folded(frames: Sequence[Frame]) -> Iterator[Frame | Skipped]:
         yield frame
 
 
+def ends(shown: Sequence[Frame | Skipped], most: int) -> Iterator[Frame | Skipped]:
+    """What is shown of a deep recursion: the first and the last of ``most`` frames, and between them how many more."""
+    left_out = shown[most // 2 : len(shown) - most // 2] if len(shown) > most else ()
+    if not left_out:
+        yield from shown
+        return
+    yield from shown[: most // 2]
+    yield Skipped(sum(each.count if isinstance(each, Skipped) else 1 + each.repeated for each in left_out))
+    yield from shown[len(shown) - most // 2 :]
+
+
 def place(frame: Frame, directory: str) -> str:
-    """``orders/stock.py:41 in reserve``: relative within ``directory``; a library's from its package on."""
+    """``orders/stock.py:41 in reserve``: relative within ``directory``; a library's from its package on.
+
+    Of a frame that is repeated also how often.
+    """
     path = frame.path
     within = _INSTALLED.search(path)
     python = _PYTHON.search(path)
@@ -135,5 +155,6 @@ def place(frame: Frame, directory: str) -> str:
         path = path[python.end() :] if not path.startswith("<") else path
     elif directory and path.startswith(directory + os.sep):
         path = path[len(directory) + 1 :]
-    said = f"{path}:{frame.line}"
-    return f"{said} in {frame.function}" if frame.function else said
+    again = f", and {frame.repeated} times more" if frame.repeated else ""
+    function = f" in {frame.function}" if frame.function else ""
+    return f"{path}:{frame.line}{function}{again}"

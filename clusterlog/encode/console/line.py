@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -11,15 +9,14 @@ from typing import Any
 
 from clusterlog.encode.console import frames
 from clusterlog.encode.console.terminal import columns, escaped
+from clusterlog.encode.console.wording import LETTERS, fields, spoken
 
 Piece = tuple[str, str]
 """Text, and the name of its ink: a level's letter, ``id0`` … ``id5``, ``time``, ``raised``, ``dim`` …"""
 
-_LETTERS = {"debug": "D", "info": "I", "warning": "W", "error": "E", "critical": "C"}
 _HUES = 6
 _IDENTIFIER = 8
 _WIDEST_LOGGER = 24
-_BARE = re.compile(r"[^\s\"'=]+")
 _INDENT = " " * 4
 _SHOWN_FRAMES = 20
 """Own frames of one exception; of a deeper recursion the ends are shown."""
@@ -47,7 +44,7 @@ class Lines:
 
     def _head(self, document: Mapping[str, Any]) -> Iterator[Piece]:
         log = _part(document, "log")
-        letter = _LETTERS.get(str(log.get("level", "")).lower(), "-")
+        letter = LETTERS.get(str(log.get("level", "")).lower(), "-")
         yield f"{letter} ", letter
         request = str(_part(_part(document, "http"), "request").get("id") or "")
         self._requests = self._requests or bool(request)
@@ -75,58 +72,38 @@ class Lines:
                     ("" if number else related, "dim"),
                     (escaped(line), "dim" if related else "raised"),
                 ]
-            yield from self._frames(list(frames.folded(each.frames)))
+            for frame in frames.ends(list(frames.folded(each.frames)), _SHOWN_FRAMES):
+                yield from self._frame(frame)
 
-    def _frames(self, shown: list[frames.Frame | frames.Skipped]) -> Iterator[list[Piece]]:
-        left_out = len(shown) - _SHOWN_FRAMES
-        for number, frame in enumerate(shown):
-            if left_out > 0 and _SHOWN_FRAMES // 2 <= number < _SHOWN_FRAMES // 2 + left_out:
-                if number == _SHOWN_FRAMES // 2:
-                    yield [(f"{_INDENT}  … {left_out} frames", "dim")]
-                continue
-            if isinstance(frame, frames.Skipped):
-                noun = "frame" if frame.count == 1 else "frames"
-                yield [(f"{_INDENT}  … {frame.count} {noun} in {escaped(', '.join(frame.libraries))}", "dim")]
-                continue
-            ink = "dim" if frame.library else "frame"
-            again = f", and {frame.repeated} times more" if frame.repeated else ""
-            yield [(f"{_INDENT}  {escaped(frames.place(frame, self._directory))}{again}", ink)]
-            for line in frame.source if not frame.library else ():
-                yield [(f"{_INDENT}    {escaped(line)}", "source")]
+    def _frame(self, frame: frames.Frame | frames.Skipped) -> Iterator[list[Piece]]:
+        if isinstance(frame, frames.Skipped):
+            yield [(f"{_INDENT}  … {escaped(frame.said)}", "dim")]
+            return
+        place = escaped(frames.place(frame, self._directory))
+        yield [(f"{_INDENT}  {place}", "dim" if frame.library else "frame")]
+        for line in frame.source if not frame.library else ():
+            yield [(f"{_INDENT}    {escaped(line)}", "source")]
 
 
 def _told(document: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[Piece]:
     """The message, how long it took, the caller's own fields."""
     log = _part(document, "log")
-    letter = _LETTERS.get(str(log.get("level", "")).lower(), "-")
+    letter = LETTERS.get(str(log.get("level", "")).lower(), "-")
     yield escaped(str(document.get("message") or "")), letter if letter in "DWEC" else ""
     duration = event.get("duration")
     if isinstance(duration, int):
-        yield f"  {_spoken(duration)}", "dim"
-    for name, value in _part(document, "labels").items():
-        yield f"  {escaped(str(name))}=", "key"
-        yield escaped(_value(value)), ""
+        yield f"  {spoken(duration)}", "dim"
+    for name, value in fields(_part(document, "labels")):
+        yield f"  {escaped(name)}=", "key"
+        yield escaped(value), ""
     error = _part(document, "error")
     if error and not error.get("stack_trace"):
         yield "  " + escaped(": ".join(str(error[key]) for key in ("type", "message") if error.get(key))), "raised"
 
 
-def _spoken(duration_ns: int) -> str:
-    milliseconds = duration_ns / 1e6
-    if milliseconds >= 1000:
-        return f"{milliseconds / 1000:.2f} s"
-    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
-
-
 def _hue(request: str) -> str:
     """One of six: neighbouring requests can be told apart, and one request keeps its own."""
     return f"id{zlib.crc32(request.encode('utf-8', 'replace')) % _HUES}" if request else ""
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str) and _BARE.fullmatch(value):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

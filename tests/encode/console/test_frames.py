@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterlog.encode.console.frames import Frame, Skipped, folded, library_of, place, read
+from clusterlog.encode.console.frames import Frame, Skipped, ends, folded, library_of, place, read
 
 OWN = '  File "/app/orders/stock.py", line 41, in reserve\n    self.take(sku)\n    ^^^^^^^^^^^^^^\n'
 LIBRARY = '  File "/venv/lib/python3.11/site-packages/httpx/_client.py", line 9, in send\n    raise it\n'
@@ -100,3 +100,22 @@ def test_groups_of_exceptions_are_left_as_they_are():
 def test_no_text_is_too_strange_to_be_read(text):
     for each in read(text):
         list(folded(each.frames))
+
+
+def test_a_deep_recursion_is_told_by_its_ends_and_nothing_is_miscounted():
+    frames = [Frame("/app/a.py", number, "f", (), "") for number in range(1, 100)]
+    frames[50] = Frame("/app/a.py", 51, "f", (), "", repeated=4)
+    shown = list(ends([*frames[:60], Skipped(3, ("httpx",)), *frames[60:]], 20))
+    assert [each.line for each in shown if isinstance(each, Frame)] == [*range(1, 11), *range(90, 100)]
+    assert [each.said for each in shown if isinstance(each, Skipped)] == [f"{99 - 20 + 4 + 3} more frames"]
+    assert list(ends(frames[:20], 20)) == frames[:20]
+
+
+def test_what_is_skipped_is_said_with_whose_it_is():
+    assert Skipped(1, ("httpx",)).said == "1 frame in httpx"
+    assert Skipped(9, ("httpx", "python")).said == "9 frames in httpx, python"
+    assert Skipped(1).said == "1 more frame"
+
+
+def test_a_frame_that_is_repeated_says_how_often():
+    assert place(Frame("/app/a.py", 3, "f", (), "", repeated=996), "/app") == "a.py:3 in f, and 996 times more"

@@ -89,27 +89,20 @@ def _exception(journey: Journey, told: _Told, longer: _Told | None, pen: Pen, wi
     for number, each in enumerate(told.chain[:_MOST_CAUSES]):
         if number:
             yield _row(pen.fit(f"{each.relation} {each.text}", room), "dim")
-        yield from _frames(list(frames.folded(each.frames)), pen, room)
+        for frame in frames.ends(list(frames.folded(each.frames)), _MOST_FRAMES):
+            yield from _frame(frame, pen, room)
     if len(told.chain) > _MOST_CAUSES:
         yield _row(f"{pen.ink.cut} {len(told.chain) - _MOST_CAUSES} more causes", "dim")
 
 
-def _frames(shown: Sequence[frames.Frame | frames.Skipped], pen: Pen, room: int | None) -> Iterator[Row]:
-    """The frames, outermost first; of a deep recursion its ends."""
-    left_out = range(0) if len(shown) <= _MOST_FRAMES else range(_MOST_FRAMES // 2, len(shown) - _MOST_FRAMES // 2)
-    for number, frame in enumerate(shown):
-        if number in left_out:
-            if number == left_out[0]:
-                yield _row(f"{pen.ink.cut} {len(left_out)} more frames", "dim")
-        elif isinstance(frame, frames.Skipped):
-            noun = "frame" if frame.count == 1 else "frames"
-            yield _row(pen.fit(f"{pen.ink.cut} {frame.count} {noun} in {', '.join(frame.libraries)}", room), "dim")
-        else:
-            again = f", and {frame.repeated} times more" if frame.repeated else ""
-            said = frames.place(frame, "") + again
-            yield _row(pen.clean(said) if room is None else pen.fit_end(said, room), "dim" if frame.library else "")
-            for line in frame.source[:1] if not frame.library else ():
-                yield _row("    " + pen.fit(line.strip(), None if room is None else room - 4), "dim")
+def _frame(frame: frames.Frame | frames.Skipped, pen: Pen, room: int | None) -> Iterator[Row]:
+    if isinstance(frame, frames.Skipped):
+        yield _row(pen.fit(f"{pen.ink.cut} {frame.said}", room), "dim")
+        return
+    place = frames.place(frame, "")
+    yield _row(pen.clean(place) if room is None else pen.fit_end(place, room), "dim" if frame.library else "")
+    for line in frame.source[:1] if not frame.library else ():
+        yield _row("    " + pen.fit(line.strip(), None if room is None else room - 4), "dim")
 
 
 def _as_it_is(trace: str, pen: Pen, room: int | None) -> Iterator[Row]:
