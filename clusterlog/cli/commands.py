@@ -30,6 +30,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("deliver.serve", "Ship a home, and take events and questions from other machines."),
         "status": ("deliver.status", "Show what is delivered, what waits and what was lost."),
         "verify": ("deliver.verify", "Account for every event: stored, lost with a reason, or waiting."),
+        "dead": ("deliver.dead", "List, show, send again or throw away what the store refused."),
         "ingest": ("deliver.ingest", "Take in the JSON lines that other loggers have written."),
         "spool": ("deliver.spool", "Look into spool files: ls, verify, cat, export."),
     },

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from clusterlog.store.base import Delivery
 
@@ -30,7 +30,7 @@ class Batch:
     ``tries`` counts the sendings after which all of them were to be sent again; ``refusals`` those that broke off
     although the sink had taken others meanwhile; ``taken`` is how much it had taken by then. ``due`` is when it may be
     sent (monotonic seconds), ``sent_ns`` when it was first (wall clock). ``doubtful``: it may be stored, since an
-    answer was lost. ``mended``: each of its events was repaired once. ``reason`` is why it waits.
+    answer was lost. ``originals`` are the events as they were, by id, if each was repaired. ``reason`` is why it waits.
     """
 
     deliveries: Sequence[Delivery]
@@ -41,8 +41,12 @@ class Batch:
     due: float = 0.0
     sent_ns: int = 0
     doubtful: bool = False
-    mended: bool = False
+    originals: Mapping[str, Delivery] = field(default_factory=dict)
     reason: str = ""
+
+    def original(self, delivery: Delivery) -> Delivery:
+        """One of its events as it was said."""
+        return self.originals.get(delivery.id, delivery)
 
     def part(self, deliveries: Sequence[Delivery]) -> Batch:
         """Some of its events, with its history."""

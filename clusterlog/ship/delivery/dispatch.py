@@ -222,7 +222,9 @@ class Dispatch:
         if unkept:
             self._put_back(batch, unkept, now + pause(batch.tries, self._chance()), "")
         if found.repaired:
-            self._pending.put_back(replace(batch.part(found.repaired), mended=True))
+            ids = {each.id for each in found.repaired}
+            originals = {each.id: each for each in batch.deliveries if each.id in ids}
+            self._pending.put_back(replace(batch.part(found.repaired), originals=originals))
 
     def _put_back(self, batch: Batch, deliveries: Sequence[Delivery], due: float, reason: str) -> None:
         """Events that were judged are known not to be stored."""
@@ -310,10 +312,11 @@ class Dispatch:
             self._halve(replace(batch, taken=self._taken if batch.taken < 0 else batch.taken), why)
             return
         (only,) = batch.deliveries
-        made = repair.shortened(only.body) if too_large and not batch.mended else None
+        made = repair.shortened(only.body) if too_large and not batch.originals else None
         if made is not None:
             self.figures.repaired += 1
-            self._pending.put_back(replace(batch.part((replace(only, body=made),)), mended=True), first=True)
+            shorter = replace(batch.part((replace(only, body=made),)), originals={only.id: only})
+            self._pending.put_back(shorter, first=True)
         elif self._taken > batch.taken >= 0:
             self._convict(batch, now, why)
         else:  # whoever takes nothing at all may not be a store
@@ -327,4 +330,4 @@ class Dispatch:
 
     def _convict(self, batch: Batch, now: float, why: str) -> None:
         self._refusal = ""
-        self._sort(batch, Judged(dead=[Dead(batch.deliveries[0], why)]), now)
+        self._sort(batch, Judged(dead=[Dead(batch.original(batch.deliveries[0]), why)]), now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from clusterlog.ship.delivery import repair
+from clusterlog.ship.delivery.batch import Batch
 from clusterlog.ship.delivery.crew import Answer
 from clusterlog.store.base import STORED, Delivery, Outcome
 
@@ -65,9 +66,9 @@ def judged(answer: Answer) -> Judged | None:
             case "duplicate":
                 _duplicate(found, safe, answer, at)
             case "refused":
-                _refused(found, delivery, outcome, answer.errand.batch.mended)
+                _refused(found, delivery, outcome, answer.errand.batch)
             case "failure_store":
-                found.dead.append(Dead(delivery, outcome.reason, "failure_store"))
+                found.dead.append(Dead(answer.errand.batch.original(delivery), outcome.reason, "failure_store"))
             case "retry":
                 found.again.append(delivery)
                 found.again_reason = found.again_reason or outcome.reason
@@ -80,7 +81,8 @@ def judged(answer: Answer) -> Judged | None:
 
 def _duplicate(found: Judged, safe: list[Delivery], answer: Answer, at: int) -> None:
     """An id that is known is this very event, sent before, unless somebody who could look found another one."""
-    delivery, outcome = answer.errand.batch.deliveries[at], answer.outcomes[at]
+    batch, outcome = answer.errand.batch, answer.outcomes[at]
+    delivery = batch.deliveries[at]
     if answer.same is not None and at not in answer.same:
         found.again.append(delivery)
         found.again_reason = found.again_reason or "an event of its id is stored, and cannot be compared now"
@@ -88,15 +90,15 @@ def _duplicate(found: Judged, safe: list[Delivery], answer: Answer, at: int) -> 
     same = True if answer.same is None else answer.same[at]
     if same is False:
         where = f", in {outcome.place}" if outcome.place else ""
-        found.dead.append(Dead(delivery, f"{CONFLICT}{where}", "conflict"))
+        found.dead.append(Dead(batch.original(delivery), f"{CONFLICT}{where}", "conflict"))
         return
     found.uncompared += same is None
     safe.append(delivery)
 
 
-def _refused(found: Judged, delivery: Delivery, outcome: Outcome, mended: bool) -> None:
-    made = None if mended else repair.moved(delivery.body, outcome.reason)
+def _refused(found: Judged, delivery: Delivery, outcome: Outcome, batch: Batch) -> None:
+    made = None if batch.originals else repair.moved(delivery.body, outcome.reason)
     if made is None:
-        found.dead.append(Dead(delivery, outcome.reason))
+        found.dead.append(Dead(batch.original(delivery), outcome.reason))
         return
     found.repaired.append(replace(delivery, body=made))

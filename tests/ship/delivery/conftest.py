@@ -64,7 +64,7 @@ class Desk:
     def __init__(self, server, sink, path, limits):
         self.server, self.sink = server, sink
         self.now = 1000.0
-        self.safe, self.dead, self.unkept = [], [], False
+        self.safe, self.dead, self.letters, self.unkept = [], [], [], False
         self.dispatch = Dispatch(
             sink,
             limits,
@@ -79,6 +79,7 @@ class Desk:
         if self.unkept:
             return [dead.delivery for dead in found.dead]
         self.safe += [each.sequence for each in found.safe]
+        self.letters += [dead.delivery for dead in found.dead]
         self.dead += [(dead.delivery.sequence, dead.cause, dead.reason) for dead in found.dead]
         return []
 

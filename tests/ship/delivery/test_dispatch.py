@@ -133,6 +133,7 @@ def test_a_single_event_that_is_too_large_even_when_it_is_cut_is_kept_aside(desk
     desk.dispatch.offer([make(1, labels={f"n{n}": n for n in range(4000)}), make(2)])
     desk.run()
     assert [(number, reason) for number, _, reason in desk.dead] == [(1, "413")]
+    assert len(desk.letters[0].body) > 40_000  # as it was said
     assert server.numbers() == [2]
 
 
@@ -279,7 +280,7 @@ def test_what_is_refused_even_so_is_kept_aside_after_two_sendings(desk, server, 
     desk.dispatch.offer([make(1, a="x")])
     desk.run()
     assert len(server.requests) == 2
-    assert [number for number, _, _ in desk.dead] == [1]
+    assert desk.letters == [make(1, a="x")]  # as it was said, for the day when somebody has mended the mapping
 
 
 # Several at once

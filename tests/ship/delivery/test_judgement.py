@@ -53,8 +53,9 @@ def test_an_answer_for_more_or_fewer_events_than_were_sent_judges_none(count):
 
 
 def test_what_was_repaired_once_is_not_repaired_again():
-    found = judge(Outcome("refused", REFUSAL), mended=True)
-    assert not found.repaired and [dead.reason for dead in found.dead] == [REFUSAL]
+    original = delivery(0, b"as it was said")
+    found = judge(Outcome("refused", REFUSAL), originals={"id-0": original})
+    assert not found.repaired and [(dead.reason, dead.delivery) for dead in found.dead] == [(REFUSAL, original)]
 
 
 def test_a_duplicate_that_says_the_same_is_safe_and_one_that_does_not_is_a_conflict():
