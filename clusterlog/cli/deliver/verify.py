@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, on_screen, with_settings, with_times
-from clusterlog.cli.setup import candidates
 from clusterlog.errors import NotFound
 from clusterlog.settings import Settings
 

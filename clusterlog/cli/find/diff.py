@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.find.request import documents
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
-from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings
 

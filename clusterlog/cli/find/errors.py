@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
-from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.settings import Settings
 from clusterlog.store.query import Query

@@ -11,12 +11,11 @@ from typing import Literal
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.find.request import documents
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.line import escaped, escaped_json
 from clusterlog.cli.options import with_settings
-from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import NotAllowed, SettingError
 from clusterlog.search.story.journey import Journey, journey

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 import click
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.find.follow import Feed, Reader, await_home, of_request, show
 from clusterlog.cli.line import Columns
 from clusterlog.cli.options import on_screen, with_format, with_settings
-from clusterlog.cli.setup import candidates
 from clusterlog.search.live.pace import Pace
 from clusterlog.search.live.stream import Order, Stream, Told, without_pulse
 from clusterlog.settings import Settings

@@ -11,11 +11,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from clusterlog.cli import paint
+from clusterlog.cli import candidates, paint
 from clusterlog.cli.find.request import documents, neighbours, tell_of_others
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import duration, on_screen, with_format, with_settings
-from clusterlog.cli.setup import candidates
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import SettingError
 from clusterlog.search.receipt import Receipt, ask
