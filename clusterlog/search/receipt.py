@@ -228,6 +228,8 @@ class _Lane:
             if self._of_file and not during:  # a file is a process's whole life, and any of its lines may be damaged
                 continue
             kept = state.action == "dead-letter"
+            if kept and self._stored is not None and not minus(((first, last),), self._stored):
+                continue  # sent again since, and taken
             found.append(Loss(first, last, last - first + 1, state.reason, state.id, during, kept))
         return tuple(found)
 

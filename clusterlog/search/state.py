@@ -76,11 +76,17 @@ class Told:
         return min(ends, key=lambda state: (state.action, state.id), default=None)
 
     def losses(self) -> Iterator[StateEvent]:
-        """Drops and dead letters, each once, in order: what two shippers sent comes twice. All have first and last."""
+        """Drops and dead letters, each once, in order: what two shippers sent comes twice. All have first and last.
+
+        A dead letter that was thrown away later is lost once.
+        """
         seen: set[tuple[str, int, int]] = set()
         lost = [state for state in self.states if state.action in ("drop", "dead-letter") and state.first]
+        letters = {state.first for state in lost if state.action == "dead-letter"}
         for state in sorted(lost, key=lambda state: (state.first or 0, state.id)):
             key = state.action, state.first or 0, state.last or 0
+            if state.action == "drop" and state.reason.startswith("dead_letter") and state.first in letters:
+                continue
             if key not in seen and key[1] <= key[2]:
                 seen.add(key)
                 yield state

@@ -92,6 +92,21 @@ def test_an_event_that_a_store_refused_is_said_to_be_kept_aside(story: Any) -> N
     assert receipt.text == ("shop-1: 1 event refused by the store and kept aside (mapper parsing exception, number 3)")
 
 
+def test_a_dead_letter_that_was_sent_again_and_taken_is_no_loss(story: Any) -> None:
+    shop = one_visit(story, lost=1)
+    letter = told(shop, 9000, "dead-letter", first_seq=3, last_seq=3, count=1, reason="no")
+    assert only(story, letter, stored=[Sequences(shop.instance, ((1, 4),))]).state == "complete"
+    assert only(story, letter, stored=[Sequences(shop.instance, ((1, 2), (4, 4)))]).state == "lost"
+
+
+def test_a_dead_letter_that_was_thrown_away_is_lost_once(story: Any) -> None:
+    shop = one_visit(story, lost=1)
+    letter = told(shop, 9000, "dead-letter", first_seq=3, last_seq=3, count=1, reason="no")
+    purge = {**letter, "event": {**letter["event"], "id": f"{SHIPPER}-00000000001", "action": "drop"}}
+    purge["clusterlog"] = {"state": {**letter["clusterlog"]["state"], "reason": "dead_letter_purged"}}
+    assert len(only(story, letter, purge).losses) == 1
+
+
 def test_a_drop_event_that_was_stored_twice_counts_once(story: Any) -> None:
     shop = one_visit(story, lost=2)
     drop = told(shop, 120, "drop", first_seq=3, last_seq=4, count=2, reason="disk_full")
