@@ -16,7 +16,7 @@ from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.api import Api
 from clusterlog.web.courtesies import Courtesies
 from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain
-from clusterlog.web.guard import Guard, drain, needs
+from clusterlog.web.guard import Guard, needs
 from clusterlog.web.intake.endpoint import Bulk
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.intake.fates import Intake
@@ -72,7 +72,6 @@ def _answering(endpoint: Endpoint, rights: tuple[Right, ...]) -> Endpoint:
             needs(request.scope, *rights)
             return await endpoint(request)
         except Fault as fault:
-            await drain(request.scope, request.receive)
             return fault.response()
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
-from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,14 +12,6 @@ from clusterlog.web.tokens import Right, Tokens
 
 RIGHT = "clusterlog.right"
 """Where in a request's scope stands what its token gives the right to."""
-
-_ENDED = "clusterlog.ended"
-"""There, whether all of the request's body has come in."""
-
-DRAINED_BYTES = 32 << 20
-"""What is read, and thrown away, of the body of a request that is refused by its headers: who is still sending does not
-read an answer, and would see a broken connection in its place."""
-DRAIN_S = 10.0
 
 
 class Guard:
@@ -43,12 +33,6 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def incoming() -> Message:
-            message = await receive()
-            if message["type"] != "http.request" or not message.get("more_body"):
-                scope[_ENDED] = True
-            return message
-
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["X-Elastic-Product"] = "Elasticsearch"
@@ -58,10 +42,9 @@ class Guard:
         try:
             scope[RIGHT] = self._admitted(headers)
         except Fault as fault:
-            await drain(scope, incoming)
-            await fault.response()(scope, incoming, marked)
+            await fault.response()(scope, receive, marked)
             return
-        await self._app(scope, incoming, marked)
+        await self._app(scope, receive, marked)
 
     def _admitted(self, headers: Headers) -> Right:
         host = _without_port(headers.get("host", "").lower())
@@ -82,17 +65,6 @@ def needs(scope: Scope, *rights: Right) -> None:
     if scope[RIGHT] not in rights:
         wanted = " or ".join(rights)
         raise Fault(403, SECURITY, f"the token may {scope[RIGHT]}, and this needs one that may {wanted}")
-
-
-async def drain(scope: Scope, receive: Receive) -> None:
-    """Read over what is left of the body of a request that is refused, unless its sender waits to be asked for it."""
-    if "expect" in Headers(scope=scope):
-        return
-    left = DRAINED_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            while left > 0 and not scope.get(_ENDED):
-                left -= len((await receive()).get("body", b""))
 
 
 def _without_port(host: str) -> str:

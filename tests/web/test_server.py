@@ -13,6 +13,8 @@ import pytest
 
 from clusterlog.errors import ClusterlogError, NotAllowed, SettingError, StoreUnavailable
 from clusterlog.settings import load
+from clusterlog.ship.shipper import Shipper
+from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web import server
 from clusterlog.web.server import Address, Server
 from clusterlog.web.tokens import Tokens
@@ -170,10 +172,24 @@ def test_a_shipper_that_ends_by_itself_ends_the_server_and_is_not_hidden(serving
     def fail(self):
         raise KeyError("in the shipper")
 
-    monkeypatch.setattr("clusterlog.ship.shipper.Shipper.step", fail)
+    monkeypatch.setattr(Shipper, "step", fail)
     made = serving("127.0.0.1:0")
     made.thread.join(30)
     assert [type(error) for error in made.ended] == [KeyError]
+
+
+def test_it_is_over_only_when_its_shipper_has_ended_and_the_store_is_closed(serving, tmp_path, monkeypatch):
+    may_end = threading.Event()
+    real = Shipper.finish
+    monkeypatch.setattr(Shipper, "finish", lambda shipper: may_end.wait(30) and real(shipper))
+    made = serving("127.0.0.1:0")
+    made.stop.set()
+    made.thread.join(0.5)
+    assert made.thread.is_alive()
+    may_end.set()
+    made.thread.join(30)
+    assert not made.thread.is_alive() and not made.ended
+    EmbeddedStore.open(tmp_path / "home" / "store", "write").close()
 
 
 def test_a_server_that_could_not_open_its_store_lets_its_port_go(tmp_path, monkeypatch):

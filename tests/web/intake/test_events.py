@@ -215,13 +215,20 @@ def test_two_requests_at_once_share_no_number(strangers):
 
 
 def test_the_same_document_sent_again_is_the_same_though_it_has_the_time_of_its_arrival(settings):
-    clock = iter((NOON, NOON + 1, NOON + 2, NOON + 3))
+    clock = iter(range(NOON, NOON + 5))
     strangers = Strangers(settings, lambda: next(clock))
-    one, again, other, timed = (
+    one, again, other, timed, later = (
         made(strangers, item(document, "abc"))[0]
-        for document in ({"a": 1}, {"a": 1}, {"a": 2}, {"a": 1, "time": "2026-11-03T12:00:00Z"})
+        for document in (
+            {"a": 1},
+            {"a": 1},
+            {"a": 2},
+            {"a": 1, "time": "2026-11-03T12:00:00Z"},
+            {"a": 1, "time": "2026-11-03T12:00:01Z"},
+        )
     )
     assert one.body != again.body
     assert same(again, one.body)
     assert not same(other, one.body)
     assert not same(timed, one.body)
+    assert not same(later, timed.body)
