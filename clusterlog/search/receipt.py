@@ -155,9 +155,10 @@ def sentences(journey: Journey, receipts: Iterable[Receipt]) -> tuple[Sentence, 
     complete = [receipt for receipt in receipts if receipt.state == "complete"]
     if complete:
         names = [_name(journey.lanes, receipt.lane) for receipt in complete]
-        plain = [name for name, receipt in zip(names, complete, strict=True) if receipt.text == f"{name} complete"]
-        said = [f"{_listed(plain)} complete"] if plain else []
-        said += [receipt.text for name, receipt in zip(names, complete, strict=True) if name not in plain]
+        alike: dict[str, list[str]] = {"": []}
+        for name, receipt in zip(names, complete, strict=True):
+            alike.setdefault(receipt.text.removeprefix(f"{name} complete"), []).append(name)
+        said = [f"{_listed(those)} complete{how}" for how, those in alike.items() if those]
         events = dict.fromkeys(event for receipt in complete for event in receipt.events)
         found.append(Sentence("data", "; ".join(said), tuple(events)))
     return tuple(found)
@@ -257,7 +258,7 @@ class _Lane:
             torn = f" over a record of {end.torn} bytes" if end.torn else ""
             return self._say("complete", f" up to number {end.reached}, where {how}{torn}", end)
         if self._of_file:
-            return self._say("complete", " as far as its file was ingested")
+            return self._say("complete", " as far as ingested")
         heard = max(filter(None, (self._seen_ns, beat.time_ns if beat else None)), default=None)
         if heard is not None and self._now - heard > SILENT_NS:
             return self._say("silent", f"silent since {_clock(heard)}: neither an end nor a sign of life", beat)

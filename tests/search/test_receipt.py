@@ -275,3 +275,14 @@ def test_a_store_is_asked_for_what_the_receipts_need(story: Any, tmp_path: Any) 
 def test_a_request_of_no_process_asks_nothing(story: Any) -> None:
     story.documents.append({"message": "from elsewhere"})
     assert questions(journey(story.documents)) == ()
+
+
+def test_lanes_that_are_complete_in_the_same_way_are_told_together(story: Any) -> None:
+    for node in ("shop-1", "orders-1", "payments-1"):
+        story.process(node).log(1, "a line")
+    found = journey(story.documents)
+    ended = " as far as ingested"
+    known = [Receipt(n, "complete", (), f"{lane.node} complete{ended * (n > 0)}") for n, lane in enumerate(found.lanes)]
+    first, *others = (lane.node for lane in found.lanes)
+    (said,) = sentences(found, known)
+    assert said.text == f"{first} complete; {', '.join(others)} complete as far as ingested"

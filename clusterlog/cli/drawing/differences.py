@@ -62,14 +62,13 @@ class _Drawing:
     def _header(self, twin: Twin | None) -> Iterator[Row]:
         lines = []
         for side, role, told in (("A", _A, self._found.a), ("B", _B, self._found.b)):
-            outcome = told.outcome if told.outcome == "ok" else told.outcome.upper()
             status = "" if told.status is None else f" {self._pen.ink.leads_to} {told.status}"
             lines.append(
                 (
                     Segment(side, role),
                     Segment(told.id if self._width is None else short(told.id), "id"),
                     Segment(f"{told.method} {told.route}".strip() + status),
-                    Segment(outcome, {"ok": "good", "failed": "bad"}.get(told.outcome, "")),
+                    Segment(told.ended, {"ok": "good", "failed": "bad"}.get(told.outcome, "")),
                     Segment("" if told.duration_ns is None else milliseconds(told.duration_ns)),
                     Segment(f"{len(told.entries)} events"),
                     Segment(f" {self._pen.ink.leads_to} ".join(told.nodes), "dim"),

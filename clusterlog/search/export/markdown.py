@@ -44,9 +44,8 @@ def heading(journey: Journey, sentences: Iterable[Sentence]) -> Iterator[str]:
 def _title(journey: Journey) -> str:
     asked = f"{journey.method} {journey.route}".strip() or "Request"
     status = f" → {journey.status}" if journey.status is not None else ""
-    outcome = journey.outcome if journey.outcome == "ok" else journey.outcome.upper()
     took = f" in {spoken(journey.duration_ns)}" if journey.duration_ns is not None else ""
-    return f"{code(asked)}{status}, {outcome}{took}"
+    return f"{code(asked)}{status}, {journey.ended}{took}"
 
 
 def _facts(journey: Journey) -> Iterator[str]:

@@ -97,6 +97,11 @@ class Journey:
         return tuple(dict.fromkeys(lane.service for lane in self.lanes if lane.service))
 
     @property
+    def ended(self) -> str:
+        """How it ended, in words for people."""
+        return {"ok": "ok", "unknown": "no answer logged"}.get(self.outcome, self.outcome.upper())
+
+    @property
     def spans(self) -> int:
         """How many spans have ended: answered requests, outgoing calls and steps."""
         return len({entry.event.span for entry in self.entries if entry.event.kind != "line" and entry.event.span})

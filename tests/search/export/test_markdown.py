@@ -58,6 +58,11 @@ def test_a_ticket_says_what_it_was_why_it_failed_and_what_happened(checkout: Any
     ]
 
 
+def test_a_request_of_which_no_answer_was_logged_says_so_as_the_picture_does(story: Any) -> None:
+    story.process("shop-1").log(1, "a line of another logger")
+    assert told(story).startswith("### `Request`, no answer logged")
+
+
 @pytest.mark.parametrize(
     ("foreign", "expected"),
     [

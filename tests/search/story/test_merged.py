@@ -51,7 +51,7 @@ def test_records_of_an_export_are_ordered_by_time_also_where_they_are_of_one_pro
 def test_of_a_file_is_said_what_is_known_of_it():
     alone = journey([line(1, "a", 1), line(2, "a", 2)])
     stored = receipts(alone, [], [type("Sequences", (), {"instance": FILE, "stored": ((1, 9),)})])
-    assert [(each.state, each.text) for each in stored] == [("complete", "a complete as far as its file was ingested")]
+    assert [(each.state, each.text) for each in stored] == [("complete", "a complete as far as ingested")]
     merged = journey([line(1, "a", 1), line(2, "b", 2)])
     assert {each.text for each in receipts(merged, [])} == {
         "a: is of a file of several processes: nothing can be proven",

@@ -13,7 +13,6 @@ from clusterlog.search.story.journey import Journey
 from clusterlog.search.story.verdict import Sentence, verdict
 
 _LABELS = {"failure": "why", "time": "time", "data": "data"}
-_OUTCOMES = {"ok": "ok", "unknown": "no answer logged"}
 _RAW = "--raw-times shows them as recorded"
 
 
@@ -52,7 +51,7 @@ def _facts(journey: Journey, pen: Pen) -> Iterator[Segment]:
         answer = f" {pen.ink.leads_to} {journey.status}" if journey.status is not None else ""
         yield Segment(pen.fit(f"{journey.method} {journey.route}".strip(), 100) + answer)
     role = {"ok": "good", "failed": "bad"}.get(journey.outcome, "")
-    yield Segment(_OUTCOMES.get(journey.outcome, journey.outcome.upper()), role)
+    yield Segment(journey.ended, role)
     if journey.duration_ns is not None:
         yield Segment(spoken(journey.duration_ns) + (" so far" if journey.outcome == "running" else ""))
     for count, what in ((len(journey.nodes), "node"), (len(journey.entries), "event"), (journey.spans, "span")):
