@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from clusterlog.search.story.event import Document, text, whole
 
+if TYPE_CHECKING:
+    from clusterlog.store.base import Store
+
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
+PATIENCE_S = 1.5
+"""How long somebody waits for a completion who has not asked for anything yet."""
+_OPTIONS = ("home", "store", "token_file")
 _REQUESTS = 20
 _LOOKED_AT = 400
 """Newest events that are looked through: what is completed is what somebody has seen a moment ago."""
@@ -162,14 +169,21 @@ def _newest(ctx: click.Context, where: Any) -> Iterator[Document]:
 
 
 @contextmanager
-def _stored(ctx: click.Context) -> Iterator[Any]:
-    """The store as it is. Raises what opening it raises."""
+def _stored(ctx: click.Context) -> Iterator[Store]:
+    """The store as it is. Raises what opening it raises, and TimeoutError where a store elsewhere takes its time."""
     from clusterlog.settings import load
-    from clusterlog.store.embedded import EmbeddedStore
+    from clusterlog.store.opening import open_store
 
-    settings = load({"home": ctx.params.get("home")}, for_command=True)
-    store = EmbeddedStore.open(settings.home_path / "store", "read")
+    settings = load({name: ctx.params.get(name) for name in _OPTIONS}, for_command=True)
+    if settings.store:
+        signal.signal(signal.SIGALRM, _give_up)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
     try:
-        yield store
+        with closing(open_store(settings)) as store:
+            yield store
     finally:
-        store.close()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _give_up(number: int, frame: object) -> None:
+    raise TimeoutError

@@ -34,12 +34,18 @@ class Spools:
     """What was found in the spools that deliver to the store, and in ``dead/``, before the store was asked.
 
     ``taken_ns`` is when that look began, by the wall clock. Where there are no spools to look into, ``seen`` is false.
+    ``own`` are the instances that these spools are of, where others deliver to the store as well.
     """
 
     taken_ns: int
     instances: Mapping[str, Spooled] = field(default_factory=dict)
     letters: Mapping[str, list[tuple[int, str]]] = field(default_factory=dict)
     seen: bool = True
+    own: frozenset[str] | None = None
+
+    def hold(self, instance: str) -> bool:
+        """Whether what waits of an instance would be in them."""
+        return self.seen and (self.own is None or instance in self.own or instance in self.instances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def audit(store: Store, spools: Spools, selection: Selection | None = None, prog
         if states.end() is None:
             states.states += asked.heartbeats(instance)
         spooled, letters = spools.instances.get(instance), spools.letters.get(instance, ())
-        found = account(sequences, states, spooled, letters, spools_seen=spools.seen)
+        found = account(sequences, states, spooled, letters, spools_seen=spools.hold(instance))
         if found.unexplained and spooled is None and _began_ns(instance) >= spools.taken_ns:
             meanwhile += 1
             continue

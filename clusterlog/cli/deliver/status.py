@@ -11,6 +11,7 @@ from clusterlog.cli import paint
 from clusterlog.cli.deliver.ship import dropped
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
+from clusterlog.errors import StoreDenied, StoreUnavailable
 from clusterlog.settings import Settings
 
 
@@ -20,12 +21,15 @@ from clusterlog.settings import Settings
 def status(settings: Settings, as_json: bool) -> None:
     """Show what is delivered, what waits, what was lost and why, and who writes.
 
-    Read from files alone, so it answers when everything else is dead.
+    Read from files, so it answers when everything else is dead. A store at a URL that no shipper delivers to now is
+    asked for a sign of life.
     """
     from clusterlog.ship.status import status as read
 
     with paint.progress("reading the spools", "bytes") as advance:
         told = read(settings, advance)
+    if settings.store and told["store"]["state"] == "unknown":
+        told["store"] |= _sign_of_life(settings)
     if not settings.home_path.is_dir():
         paint.say(
             f"clusterlog: no home at {escaped(settings.home)}: nothing has logged there; --home DIR names another"
@@ -56,6 +60,20 @@ def status(settings: Settings, as_json: bool) -> None:
             click.echo(text)
 
 
+def _sign_of_life(settings: Settings) -> dict[str, Any]:
+    """State of a store at a URL, and what is wrong with it or what it is."""
+    from contextlib import closing
+
+    from clusterlog.store.elasticsearch.reach import greeted
+    from clusterlog.store.elasticsearch.transport import Client
+
+    try:
+        with closing(Client.of(settings)) as client:
+            return {"state": "reachable", "error": None, "server": greeted(client)}
+    except StoreUnavailable as error:
+        return {"state": "refusing" if isinstance(error, StoreDenied) else "unreachable", "error": str(error)}
+
+
 def _ago(seconds: float | None) -> str:
     from clusterlog.search.instant import spoken
 
@@ -71,11 +89,13 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
         waits += f", the oldest of them said {_ago(backlog['oldest_age_s'])}"
     lost = told["dropped"]
     state = paint.inked(store["state"], {"reachable": "good", "unknown": "dim"}.get(store["state"], "bad"))
+    none = _NO_SHIPPER + ("" if store["url"].startswith("http") else _HERE)
+    about = store["error"] or store.get("server")
     refused = f"{paint.counted(told['dead'], 'event')} in dead/, the first for: {escaped(told['dead_reason'] or '-')}"
     rows = [
         ("home", escaped(told["home"])),
-        ("shipper", (f"running, process {pid}" if pid else "running") if running else _NO_SHIPPER),
-        ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(store['error'])}" if store["error"] else "")),
+        ("shipper", (f"running, process {pid}" if pid else "running") if running else none),
+        ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(about)}" if about else "")),
         ("waiting", waits),
         ("events", f"{paint.amount(told['accepted'])} accepted, {paint.amount(told['shipped'])} shipped"),
         ("lost", paint.inked(dropped(lost), "bad") if lost else "nothing"),
@@ -111,4 +131,5 @@ _MET = {
 }
 
 
-_NO_SHIPPER = "none: `clusterlog ship` delivers what waits; trace and search deliver it first"
+_NO_SHIPPER = "none: `clusterlog ship` delivers what waits"
+_HERE = "; trace and search deliver it first"

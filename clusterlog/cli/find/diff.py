@@ -19,7 +19,7 @@ from clusterlog.settings import Settings
 @with_times
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
 @click.option("--width", metavar="COLUMNS", type=click.IntRange(40, 1000), help="Draw for so many, also in a pipe.")
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @on_screen
 @with_format("human", "plain", "json")
 def diff(

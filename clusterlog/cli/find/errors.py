@@ -36,7 +36,7 @@ _DAY_NS = 86_400 * 1_000_000_000
 @click.option(
     "--limit", metavar="N", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 is all."
 )
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @on_screen
 @with_format("human", "plain", "json", "ndjson")
 def errors(

@@ -42,7 +42,7 @@ _ENDINGS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".md": "md
     type=click.Path(dir_okay=False),
     help="Write to a file; - is standard output.",
 )
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 def export(settings: Settings, request_id: str, form: Format | None, output: str | None) -> None:
     """Write one request out, whole and in causal order, for another tool or another person.
 

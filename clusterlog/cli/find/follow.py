@@ -3,162 +3,29 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from clusterlog.cli import paint
-from clusterlog.cli.home.stored import embedded_home, freshen
+from clusterlog.cli.find.feed import Feed, Polled, Reader, feed_of
 from clusterlog.cli.line import Columns, escaped, letter
-from clusterlog.errors import ClusterlogError, Incomplete, SettingError, TimedOut
+from clusterlog.errors import SettingError, TimedOut
 from clusterlog.search import pasted
 from clusterlog.search.instant import spoken
 from clusterlog.search.live.stream import Stream, Told
-from clusterlog.search.story.event import Document, text, whole
+from clusterlog.search.story.event import Document, text
 from clusterlog.settings import Settings
-from clusterlog.ship.homelock import HomeLock
-from clusterlog.ship.watch.spools import Watch
-from clusterlog.store.base import Found
-from clusterlog.store.query import And, Everything, Match, Node, Or, Query, Range, Wildcard
+from clusterlog.store.query import Everything, Match, Node, Or, Query, Wildcard
 
-if TYPE_CHECKING:
-    from clusterlog.store.embedded import EmbeddedStore
-
-TICK_S, IDLE_TICK_S = 0.02, 0.04
-"""How often the spools are looked at while something happens, and when nothing has happened for ``_IDLE_AFTER_S``.
-
-An event held back for ``stream.WINDOW_NS`` is then on the screen within half of what an eye would notice.
-"""
-_TICK_PER_SEGMENT_S = 0.0002
-_IDLE_AFTER_S = 2.0
-_HOME_S = 0.2
-QUIET_S = 1.0
-"""How long a request that was answered must be quiet to count as finished."""
 REDRAW_S = 0.1
 _REDRAW_SHARE = 3
 
 _REQUEST, _TRACE = "http.request.id", "trace.id"
-
-
-class Reader:
-    """Whoever reads standard output: while there is nothing to write, only the system can tell that they have left."""
-
-    def __init__(self) -> None:
-        self._poll: select.poll | None = select.poll()
-        try:
-            self._poll.register(sys.stdout.fileno(), 0)
-        except (OSError, ValueError):  # no file of the system
-            self._poll = None
-
-    def wait(self, seconds: float) -> None:
-        """Do nothing for so long. Raises BrokenPipeError when nobody reads any more."""
-        if self._poll is None:
-            time.sleep(seconds)
-        elif self._poll.poll(seconds * 1000):
-            raise BrokenPipeError
-
-
-def await_home(settings: Settings, reader: Reader, deadline: float | None = None) -> None:
-    """Wait until the home is there, as ``tail -F`` waits for a file, and say so. Raises TimedOut at ``deadline``."""
-    home = embedded_home(settings)
-    if home.is_dir():
-        return
-    paint.say(f"no home at {escaped(str(home))} yet: waiting for it; Ctrl-C ends, --home DIR names another")
-    while not home.is_dir():
-        if deadline is not None and time.monotonic() >= deadline:
-            raise TimedOut(f"no home at {home} came meanwhile")
-        reader.wait(_HOME_S)
-    paint.say(f"{escaped(str(home))} is there now")
-
-
-class Feed:
-    """Every event of a home as it is logged: from the spools, and from the store what they do not show any more.
-
-    At the beginning everything is delivered that waits, unless another process ships this home. Later on it makes no
-    difference whether anybody does.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        home = embedded_home(settings)
-        if not HomeLock.holder(home):
-            freshen(settings)
-        self.watch = Watch(home)
-        self._path = home / "store"
-        self._store: EmbeddedStore | None = None
-        self._away_since: int | None = None
-        self._busy_at = time.monotonic()
-        self._told = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.watch.close()
-        if self._store is not None:
-            self._store.close()
-
-    def arrivals(self) -> list[bytes]:
-        """What has come since the last call; the first one gives what no store has acknowledged."""
-        found = [each.body for each in self.watch.look()]
-        if self._away_since is None:
-            self._away_since = self.watch.stalled_since_ns
-        if not self.watch.behind:
-            found += self._removed_unseen()
-        if found:
-            self._busy_at = time.monotonic()
-        return found
-
-    def pause(self, reader: Reader) -> None:
-        """Wait until it is worth looking again."""
-        if not self.watch.behind:
-            is_idle = time.monotonic() - self._busy_at > _IDLE_AFTER_S
-            reader.wait(max(IDLE_TICK_S if is_idle else TICK_S, self.watch.segments * _TICK_PER_SEGMENT_S))
-
-    def find(self, query: Query) -> Iterator[Found]:
-        """What the store has; nothing where there is none. What it cannot read is said once, and the rest is given."""
-        try:
-            if (store := self.store()) is not None:
-                yield from store.find(query)
-        except (ClusterlogError, OSError) as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                what = "some events cannot be shown" if isinstance(error, Incomplete) else "the store cannot be asked"
-                paint.say(f"clusterlog: {what}: {escaped(self._told)}")
-
-    def store(self) -> EmbeddedStore | None:
-        """The store as it is now, ``None`` where there is none."""
-        if self._store is not None:
-            self._store.reload()
-        elif self._path.is_dir():
-            from clusterlog.store.embedded import EmbeddedStore
-
-            self._store = EmbeddedStore.open(self._path, "read")
-        return self._store
-
-    def _removed_unseen(self) -> Iterator[bytes]:
-        """Events that were delivered and removed before anybody looked."""
-        for each in self.watch.missing():
-            numbers = Range("event.sequence", gte=each.first, lte=each.last)
-            yield from self._unclaimed(Query(And((Match("process.entity_id", each.instance), numbers)), limit=None))
-        if self._away_since is not None:
-            since, self._away_since = self._away_since, None
-            yield from self._unclaimed(Query(since=since, order="oldest", limit=None))
-
-    def _unclaimed(self, query: Query) -> Iterator[bytes]:
-        from clusterlog.store.document import parse
-
-        for found in self.find(query):
-            event = parse(found.body)
-            number = whole(event, "event.sequence")
-            if number is not None and self.watch.claim(text(event, "process.entity_id"), number):
-                yield found.body
 
 
 def of_request(given: str) -> Node:
@@ -210,9 +77,8 @@ def _watch(settings: Settings, given: str, wait_s: float | None, tell: Telling) 
     deadline = None if wait_s is None else time.monotonic() + wait_s
     reader = Reader()
     of_request(given)  # what is no id is refused at once
-    await_home(settings, reader, deadline)
-    with Feed(settings) as feed:
-        watched = _Watched(feed, given, settings)
+    with feed_of(settings, reader, deadline) as looked:
+        watched = _Watched(looked, given, settings)
         tell(watched.look(), watched.documents)
         if not watched.documents and paint.terminal(sys.stderr):
             paint.say(f"no request {escaped(given)} yet: waiting for it; Ctrl-C ends")
@@ -222,13 +88,13 @@ def _watch(settings: Settings, given: str, wait_s: float | None, tell: Telling) 
                 return len(watched.documents)
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimedOut(watched.so_far(wait_s or 0.0))
-            feed.pause(reader)
+            looked.pause(reader)
 
 
 class _Watched:
     """One request as it goes on."""
 
-    def __init__(self, feed: Feed, given: str, settings: Settings) -> None:
+    def __init__(self, feed: Feed | Polled, given: str, settings: Settings) -> None:
         self.documents: list[Document] = []
         self._feed = feed
         self._said = pasted.read(given).said
@@ -237,7 +103,8 @@ class _Watched:
         self._quiet_since_ns = 0
         self._judged = 0
         self._is_answered = False
-        self._stream = Stream(self._wide)
+        feed.wants(self._wide)
+        self._stream = Stream(self._wide, window_ns=feed.window_ns)
         if (store := feed.store()) is not None and store.count(Query(self._wide)):
             from clusterlog.cli.find.request import documents
 
@@ -248,7 +115,9 @@ class _Watched:
         """From here on no other request is meant, although others may fit."""
         ids = dict.fromkeys(filter(None, (text(each, _REQUEST) for each in found)))
         named = [Match(_REQUEST, each) for each in ids] + [Match(_TRACE, each) for each in self._traces]
-        self._wide, self._stream = None, Stream(Or(tuple(named)))
+        where = Or(tuple(named))
+        self._feed.wants(where)
+        self._wide, self._stream = None, Stream(where, window_ns=self._feed.window_ns)
 
     def look(self) -> list[Told]:
         """What has come since the last look."""
@@ -270,7 +139,7 @@ class _Watched:
 
     def is_finished(self) -> bool:
         """Whether the request was answered and nothing came of it for a moment."""
-        if not self.documents or time.time_ns() - self._quiet_since_ns < QUIET_S * 1e9:
+        if not self.documents or time.time_ns() - self._quiet_since_ns < self._feed.quiet_s * 1e9:
             return False
         if self._judged != len(self.documents):
             from clusterlog.search.story.journey import journey

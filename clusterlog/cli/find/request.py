@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from clusterlog.cli import paint
-from clusterlog.cli.home.stored import waiting
+from clusterlog.cli.home.stored import place, waiting
 from clusterlog.cli.line import escaped
 from clusterlog.errors import NotFound, SettingError
 from clusterlog.search import pasted
@@ -194,6 +194,6 @@ def _absent(store: Store, asked: Pasted, settings: Settings) -> str:
     for order in ("oldest", "newest"):
         first = next(iter(store.find(Query(order=order, limit=1))), None)
         if first is None:
-            return f"no request {asked.said}: the store of {settings.home} is empty; {waiting(settings)}"
+            return f"no request {asked.said}: {place(settings)} is empty; {waiting(settings)}"
         ends.append(text(parse(first.body), "@timestamp")[:19] + "Z")
     return f"no request {asked.said}: stored are events from {ends[0]} to {ends[1]}; {waiting(settings)}"

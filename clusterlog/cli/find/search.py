@@ -46,7 +46,7 @@ _OF_STATE = ("event.kind", "event.dataset", "event.action", "event.id", "event.s
 )
 @click.option("--count", "only_count", is_flag=True, help="How many there are, as one integer.")
 @click.option("--state", is_flag=True, help="List state events too: how processes began, lived, lost and ended.")
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @on_screen
 @with_format("human", "plain", "json", "ndjson")
 def search(

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import click
 
 from clusterlog.cli import candidates, paint
-from clusterlog.cli.find.follow import Feed, Reader, await_home, of_request, show
+from clusterlog.cli.find.feed import Feed, Polled, Reader, feed_of
+from clusterlog.cli.find.follow import of_request, show
 from clusterlog.cli.line import Columns
 from clusterlog.cli.options import on_screen, with_format, with_settings
 from clusterlog.search.live.pace import Pace
@@ -49,7 +50,7 @@ FOR_EYES = 500
     type=click.IntRange(0),
     help="Show at most N events a second, and say how many there were; 0 is all. On a terminal 500, else all.",
 )
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @on_screen
 @with_format("human", "plain", "ndjson")
 @click.option("--json", "as_json", is_flag=True, help="The same as --ndjson.")
@@ -79,14 +80,14 @@ def tail(
     where = without_pulse(parse_query(" ".join(query), metrics=frozenset(settings.metrics), now_ns=now))
     asked = [where, *([of_request(request)] if request is not None else [])]
     reader = Reader()
-    await_home(settings, reader)
-    asked += _people(settings, user, session)
-    stream = Stream(And(tuple(asked)), order=order, since=since_ns)
     rate = FOR_EYES if limit_rate is None and output == "human" else limit_rate or None
     columns = None if as_json or output == "ndjson" else Columns(whole_ids=output == "plain")
-    with Feed(settings) as feed:
-        show(_history(feed, stream, since_ns, NEWEST if lines is None and since is None else lines), columns)
-        _follow(feed, stream, Pace(rate), columns, reader)
+    with feed_of(settings, reader) as looked:
+        wanted = And((*asked, *_people(settings, user, session)))
+        looked.wants(wanted)
+        stream = Stream(wanted, order=order, since=since_ns, window_ns=looked.window_ns)
+        show(_history(looked, stream, since_ns, NEWEST if lines is None and since is None else lines), columns)
+        _follow(looked, stream, Pace(rate), columns, reader)
 
 
 def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
@@ -102,14 +103,14 @@ def _people(settings: Settings, user: str | None, session: str | None) -> list[N
     return asked
 
 
-def _history(feed: Feed, stream: Stream, since: int | None, newest: int | None) -> Iterator[Told]:
+def _history(feed: Feed | Polled, stream: Stream, since: int | None, newest: int | None) -> Iterator[Told]:
     """What was logged until now: from the store, and what is not there yet from the spools, in the order of time."""
     waiting: list[Told] = []
     is_behind = True
     while is_behind:
         stream.offer(feed.arrivals(), time.time_ns())
         waiting = sorted((*waiting, *stream.all()), key=_key)[-newest if newest else 0 :]
-        is_behind = feed.watch.behind
+        is_behind = feed.behind
     if newest is None:
         return _once(
             heapq.merge(_stored(feed, Query(stream.where, since, order="oldest", limit=None)), waiting, key=_key)
@@ -118,7 +119,7 @@ def _history(feed: Feed, stream: Stream, since: int | None, newest: int | None) 
     return iter(deque(_once(heapq.merge(reversed(stored), waiting, key=_key)), newest))
 
 
-def _stored(feed: Feed, query: Query) -> Iterator[Told]:
+def _stored(feed: Feed | Polled, query: Query) -> Iterator[Told]:
     return (Told(found.key, parse(found.body), found.body) for found in feed.find(query))
 
 
@@ -135,7 +136,7 @@ def _key(told: Told) -> tuple[int, str]:
     return told.key
 
 
-def _follow(feed: Feed, stream: Stream, pace: Pace, columns: Columns | None, reader: Reader) -> None:
+def _follow(feed: Feed | Polled, stream: Stream, pace: Pace, columns: Columns | None, reader: Reader) -> None:
     while True:
         stream.offer(feed.arrivals(), time.time_ns())
         now = time.time_ns()

@@ -73,7 +73,7 @@ class Wanted:
 )
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone, as where the locale is not UTF-8.")
 @click.option("--width", metavar="COLUMNS", type=click.IntRange(40, 1000), help="Draw for so many, also in a pipe.")
-@with_settings("home")
+@with_settings("home", "store", "token_file")
 @on_screen
 @with_format("human", "plain", "json", "ndjson", "md")
 def trace(settings: Settings, request_id: str, follow: bool, wait: float | None, **options: Any) -> int:
@@ -146,7 +146,8 @@ def _show_rows(rows: Iterable[Any], wanted: Wanted) -> None:
 
 def _check(told: Journey, receipts: tuple[Receipt, ...], wanted: Wanted) -> int:
     lacking = [each for each in receipts if each.missing or each.state in ("lost", "pending", "silent")]
-    code = FAILED if told.outcome == "failed" else INCOMPLETE if lacking or told.outcome in ("running", "unknown") else HEALTHY
+    ended = told.outcome in ("ok", "failed")
+    code = FAILED if told.outcome == "failed" else INCOMPLETE if lacking or not ended else HEALTHY
     if wanted.output in ("json", "ndjson"):
         whole = _document(told, receipts)
         state = {FAILED: "failed", INCOMPLETE: "incomplete", HEALTHY: "healthy"}[code]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 
 from clusterlog.cli import paint
 from clusterlog.cli.home.delivery import deliver
 from clusterlog.cli.line import escaped
-from clusterlog.errors import HomeBusy, NotAllowed, NotFound, SettingError, StoreUnavailable, TimedOut
-from clusterlog.settings import Settings
+from clusterlog.errors import HomeBusy, NotAllowed, NotFound, StoreUnavailable, TimedOut
+from clusterlog.settings import Settings, without_credentials
 from clusterlog.store.base import Store
+from clusterlog.store.opening import open_store
 
 OTHERS_SHIPPER_S = 5.0
 """How long an answer waits for the shipper of the home to deliver what was in the spools when it was asked for."""
@@ -21,30 +21,25 @@ OTHERS_SHIPPER_S = 5.0
 def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
     """The store of these settings for reading; what waits in the spools of an embedded one is delivered first.
 
-    With ``fresh`` false it is asked as it is. Raises NotFound where there is no home, SettingError for a store this
-    version cannot ask, StoreUnavailable.
+    With ``fresh`` false it is asked as it is. Raises NotFound where there is no home, and what ``open_store`` raises.
     """
-    home = embedded_home(settings)
-    if not home.is_dir():
-        raise NotFound(f"no home at {home}: nothing has logged there; --home DIR names another")
-    if fresh:
-        freshen(settings)
-    if not (home / "store").is_dir():
-        raise NotFound(f"nothing is stored in {home} yet; {waiting(settings)}")
-    from clusterlog.store.embedded import EmbeddedStore
-
-    store = EmbeddedStore.open(home / "store", "read")
-    try:
+    if not settings.store:
+        home = settings.home_path
+        if not home.is_dir():
+            raise NotFound(
+                f"no home at {home}: nothing has logged there; --home DIR names another"
+            )
+        if fresh:
+            freshen(settings)
+        if not (home / "store").is_dir():
+            raise NotFound(f"nothing is stored in {home} yet; {waiting(settings)}")
+    with closing(open_store(settings)) as store:
         yield store
-    finally:
-        store.close()
 
 
-def embedded_home(settings: Settings) -> Path:
-    """The home whose store is asked. Raises SettingError for a store this version cannot ask."""
-    if settings.store:
-        raise SettingError(f"store = {settings.store!r}: this version asks the embedded store only")
-    return settings.home_path
+def place(settings: Settings) -> str:
+    """What is asked, in words."""
+    return f"the store at {without_credentials(settings.store)}" if settings.store else f"the store of {settings.home}"
 
 
 def freshen(settings: Settings) -> None:
@@ -60,7 +55,9 @@ def freshen(settings: Settings) -> None:
 
 
 def waiting(settings: Settings) -> str:
-    """What no store has yet."""
+    """What no store has yet, as far as this machine knows."""
+    if settings.store and not settings.home_path.is_dir():
+        return "no spool is here that could hold it"
     from clusterlog.ship.status import status
 
     try:

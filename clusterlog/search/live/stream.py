@@ -45,13 +45,15 @@ def without_pulse(where: Node) -> Node:
 class Stream:
     """Takes events in any order and gives those that match ``where``, each once.
 
-    By ``arrival`` they are due at once; by ``time`` when ``WINDOW_NS`` have passed since they happened or came.
+    By ``arrival`` they are due at once; by ``time`` when ``window_ns`` have passed since they happened or came.
     ``since``: nanoseconds since the epoch before which nothing is wanted.
     """
 
-    def __init__(self, where: Node, *, order: Order = "time", since: int | None = None) -> None:
+    def __init__(
+        self, where: Node, *, order: Order = "time", since: int | None = None, window_ns: int | None = None
+    ) -> None:
         self.where = where
-        self._window = WINDOW_NS if order == "time" else 0
+        self._window = (WINDOW_NS if window_ns is None else window_ns) if order == "time" else 0
         self._since = since
         self._held: list[tuple[int, Told]] = []
         self._ids: OrderedDict[str, None] = OrderedDict()

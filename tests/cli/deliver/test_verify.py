@@ -221,7 +221,7 @@ def test_processes_are_chosen_by_service_node_and_time(shipped, run):
     assert len(verified(run, "--since", "2026-11-03")[1]["instances"]) == 2
     assert len(verified(run, "--since", "2026-11-03", "--until", "2026-11-04")[1]["instances"]) == 2
     result = run("verify", "--until", "2026-11-03")
-    assert (result.code, result.err) == (1, f"clusterlog: no such process in {shipped}\n")
+    assert (result.code, result.err) == (1, f"clusterlog: no such process in the store of {shipped}\n")
     assert run("verify", "--service", "nobody").code == 1
 
 

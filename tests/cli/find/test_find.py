@@ -158,11 +158,17 @@ def test_a_home_that_does_not_exist_is_not_made(run, home, command):
     assert not home.path.exists()
 
 
-def test_a_store_this_version_cannot_ask_is_refused_in_one_line(run, shop, monkeypatch):
-    monkeypatch.setenv("CLUSTERLOG_STORE", "https://search.example:9200")
-    result = run("search")
-    assert result.code == 2
-    assert result.err.startswith("clusterlog: store = 'https://search.example:9200': this version asks the embedded")
+@pytest.mark.parametrize("command", ["search", "trace", "errors", "verify", "diff", "export", "tail"])
+def test_a_store_elsewhere_that_does_not_answer_is_said_in_one_line(run, shop, command):
+    words = ["a" * 32] if command in ("trace", "diff", "export") else []
+    result = run(command, *words, "--store", "http://127.0.0.1:1")
+    told = "clusterlog: http://127.0.0.1:1: nothing listens there (connection refused)\n"
+    assert (result.code, result.out, result.err) == (3, "", told)
+
+
+def test_a_store_elsewhere_is_that_of_the_home_where_its_settings_name_one(run, home, shop):
+    (home.path / "clusterlog.toml").write_text('store = "http://127.0.0.1:1"\n')
+    assert run("search").code == 3
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from clusterlog.cli.find import follow
-from clusterlog.cli.find.follow import Feed, Picture, of_request
+from clusterlog.cli.find import feed, follow
+from clusterlog.cli.find.feed import Feed
+from clusterlog.cli.find.follow import Picture, of_request
 from clusterlog.cli.home.delivery import deliver
 from clusterlog.errors import SettingError, TimedOut
 from clusterlog.settings import load
@@ -22,7 +23,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     """A request is quiet as soon as nothing new comes."""
-    monkeypatch.setattr(follow, "QUIET_S", 0.0)
+    monkeypatch.setattr(feed.Feed, "quiet_s", 0.0)
 
 
 def told(result):
@@ -69,11 +70,11 @@ def test_a_request_that_has_ended_is_shown_and_nothing_is_waited_for(run, home, 
 
 
 def test_what_goes_on_after_the_answer_is_waited_for_as_long_as_something_comes(run, home, turns, monkeypatch):
-    monkeypatch.setattr(follow, "QUIET_S", 3600.0)
+    monkeypatch.setattr(feed.Feed, "quiet_s", 3600.0)
     shop = home.speaker()
     shop.say("order received", request=ONE)
     steps = [partial(shop.answer, ONE, 200), partial(shop.say, "receipt mailed", request=ONE)]
-    turns(*steps, lambda: monkeypatch.setattr(follow, "QUIET_S", 0.0))
+    turns(*steps, lambda: monkeypatch.setattr(feed.Feed, "quiet_s", 0.0))
     assert told(run("trace", ONE, "--follow")) == ["order received", "GET /orders 200", "receipt mailed"]
 
 
@@ -167,17 +168,17 @@ def test_a_person_is_told_that_there_is_nothing_yet(run, home, turns, on_termina
 
 def test_what_comes_of_a_store_and_of_spools_comes_once(home, monkeypatch):
     monkeypatch.setattr(spools, "STALL_S", -1.0)
-    monkeypatch.setattr(follow, "Watch", partial(spools.Watch, wall=lambda: 0))
+    monkeypatch.setattr(feed, "Watch", partial(spools.Watch, wall=lambda: 0))
     settings = load({"home": str(home)})
     speaker = home.speaker()
     speaker.say("before")
     seen = []
-    with Feed(settings) as feed:
+    with Feed(settings) as looked:
         for number in range(5):
             speaker.say(f"line {number}")
-            seen += feed.arrivals()
+            seen += looked.arrivals()
             deliver(settings)
-            seen += feed.arrivals()
+            seen += looked.arrivals()
     ids = [json.loads(each)["event"]["id"] for each in seen]
     assert len(ids) == len(set(ids))
     assert sum(b'"line ' in each for each in seen) == 5

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusterlog.cli.find import follow
+from clusterlog.cli.find import feed
 from clusterlog.cli.home.delivery import deliver
 from clusterlog.encode.identity import hashes, key_file, rotate
 from clusterlog.errors import StoreUnavailable
@@ -135,7 +135,7 @@ def test_what_was_delivered_and_removed_before_anybody_looked_is_taken_from_the_
 
 def test_a_process_that_came_and_went_while_nobody_looked_is_shown_too(run, home, speaker, turns, monkeypatch):
     monkeypatch.setattr(spools, "STALL_S", 0.0)
-    monkeypatch.setattr(follow, "Watch", partial(spools.Watch, wall=lambda: 0))  # before all these events
+    monkeypatch.setattr(feed, "Watch", partial(spools.Watch, wall=lambda: 0))  # before all these events
 
     def come_and_go():
         other = home.speaker(node="shop-2")
@@ -300,12 +300,6 @@ def test_a_query_or_an_id_that_cannot_be_is_refused_before_anything_is_waited_fo
         ["--request", f"{ONE}-{1:011x}"],
     ):
         assert run("tail", *words).code == 2
-
-
-def test_a_store_this_version_cannot_ask_is_refused_in_one_line(run, home, monkeypatch):
-    monkeypatch.setenv("CLUSTERLOG_STORE", "https://search.example:9200")
-    result = run("tail")
-    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
 
 
 def test_a_store_that_cannot_be_read_is_said_once_and_the_spools_are_shown(run, home, speaker, turns, monkeypatch):
