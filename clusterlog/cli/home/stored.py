@@ -26,9 +26,7 @@ def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
     if not settings.store:
         home = settings.home_path
         if not home.is_dir():
-            raise NotFound(
-                f"no home at {home}: nothing has logged there; --home DIR names another"
-            )
+            raise NotFound(f"no home at {home}: nothing has logged there; --home DIR names another")
         if fresh:
             freshen(settings)
         if not (home / "store").is_dir():
