@@ -44,7 +44,8 @@ def message(event: Event, ink: Ink) -> Message:
     if event.kind == "call" and (asked := request_line(event)):
         answer = status or ("failed" if event.failed else "")
         return Message(f"{ink.leads_to} {asked}", answer, took and f"in {took}")
-    return Message(text(event.document, "message"), took=f"took {took}" if event.kind == "span" and took else "")
+    words = text(event.document, "message").rstrip("\n")  # uvicorn ends one with an empty line
+    return Message(words, took=f"took {took}" if event.kind == "span" and took else "")
 
 
 def raised(event: Event) -> str:

@@ -136,4 +136,4 @@ def _names(store: Store) -> Iterator[Finding]:
         said = f"{node} is the name of {len(names)} hosts: {', '.join(sorted(names)[:5])}"
         yield Finding("node name", "problem", said, "set node (CLUSTERLOG_NODE) to a name of its own on each")
     if hosts and not several:
-        yield Finding("node name", "ok", f"{counted(len(hosts), 'node')}, each on one host")
+        yield Finding("node name", "ok", f"{counted(len(hosts), 'node')}, {'each ' * (len(hosts) > 1)}on one host")

@@ -82,3 +82,9 @@ def test_no_text_of_an_event_is_markup(story, drawn):
     assert why.endswith("``")
     assert lines[-1] == "`````"
     assert sum(line.startswith("`````") for line in lines) == 2
+
+
+def test_an_empty_line_that_ends_a_message_is_not_drawn(story, drawn):
+    story.process("shop-1").log(1, "Exception in ASGI application\n")
+    (line,) = table(drawn, journey(story.documents))
+    assert line.endswith("  Exception in ASGI application")

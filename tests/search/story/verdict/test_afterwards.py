@@ -30,6 +30,27 @@ def test_an_error_in_background_work_is_told_though_the_request_went_well(story:
     ]
 
 
+def test_an_exception_that_the_server_tells_once_more_is_no_background_work(story: Any, said: Any) -> None:
+    shop = story.process("shop-1")
+    failed = {"error": {"type": "RuntimeError", "message": "bad"}, "clusterlog": {"error": {"fingerprint": "dc03" * 4}}}
+    shop.access(10, 10, "GET /boom", 500, span="s1", **failed)
+    shop.log(11, "Exception in ASGI application", level="error", span="s1", logger="uvicorn.error", **failed)
+    assert not [line for line in said(story, "time") if "background work" in line]
+    shop.log(12, "mail server gone", level="error", span="s1", error={"type": "OSError", "message": "gone"})
+    assert said(story, "time")[-1].startswith("background work went on after the response, with an error: ")
+
+
+def test_an_exception_that_is_raised_again_in_background_work_is_told(story: Any, said: Any) -> None:
+    shop = story.process("shop-1")
+    failed = {"error": {"type": "OSError", "message": "gone"}}
+    shop.log(5, "mail server gone", level="error", span="s1", **failed)
+    shop.access(10, 10, "POST /", 201, span="s1")
+    shop.log(2010, "mail server gone", level="error", span="s1", **failed)
+    assert said(story, "time")[-1].startswith(
+        "background work went on after the response, for 2.00 s on shop-1, with an error: "
+    )
+
+
 def test_a_pause_in_background_work_is_not_where_the_time_of_a_request_went(story: Any, said: Any) -> None:
     shop = story.process("shop-1")
     shop.log(60, "hello", span="s1")
