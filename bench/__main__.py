@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, commands, ingest, scale, store, tail
+from bench import bulk, calls, commands, ingest, scale, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -49,6 +49,7 @@ def main() -> None:
         "commands": commands.table,
         "tail": tail.table,
         "ingest": ingest.table,
+        "bulk": bulk.table,
         "scale": scale.table,
     }
     for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:
