@@ -13,7 +13,7 @@ from urllib.parse import quote
 from clusterlog.settings import Settings
 from clusterlog.store.base import STORED, Delivery, Outcome
 from clusterlog.store.elasticsearch.content import says_the_same
-from clusterlog.store.elasticsearch.judge import error_of, judge, trouble
+from clusterlog.store.elasticsearch.judge import all_created, error_of, judge, trouble
 from clusterlog.store.elasticsearch.lines import Lines, Request
 from clusterlog.store.elasticsearch.transport import Answer, Client
 
@@ -62,11 +62,11 @@ class ElasticsearchSink:
             request = self._request(batch)
             outcomes: list[Outcome] = []
             if request.body:
-                answer = self._send(request.body, asked)
+                sent = len(batch) - len(request.settled)
+                answer = self._send(request.body, sent, asked)
                 if self._forgoes(answer):
                     continue
-                judged = judge(answer, len(batch) - len(request.settled))
-                outcomes = [each if each is STORED else _explained(each) for each in judged]
+                outcomes = [each if each is STORED else _explained(each) for each in judge(answer, sent)]
             for at in sorted(request.settled):
                 outcomes.insert(at, request.settled[at])
             return outcomes
@@ -78,9 +78,18 @@ class ElasticsearchSink:
         blocked = {stream: Outcome("blocked", why) for stream in request.streams if (why := self._lacks(stream))}
         return self._lines.request(batch, blocked) if blocked else request
 
-    def _send(self, body: bytes, asked: str) -> Answer:
-        params = {"filter_path": asked, **self._optional}
-        return self._client.call("POST", "/_bulk", body, params=params, timeout=TIMEOUT_S, ndjson=True, again=False)
+    def _send(self, body: bytes, sent: int, asked: str) -> Answer:
+        """Never twice without the shipper's knowledge: what it sent before decides what a duplicate means."""
+        return self._client.call(
+            "POST",
+            "/_bulk",
+            body,
+            params={"filter_path": asked, **self._optional},
+            timeout=TIMEOUT_S,
+            ndjson=True,
+            again=False,
+            known=all_created(sent),
+        )
 
     def _forgoes(self, answer: Answer) -> bool:
         """Whether the server refused the request for parameters it does not know, which it is spared from now on."""

@@ -18,7 +18,7 @@ from clusterlog.errors import MissingExtra, StoreUnavailable
 from clusterlog.settings import Settings
 
 try:
-    from elastic_transport import SerializerCollection, Transport, TransportError
+    from elastic_transport import ApiResponseMeta, SerializerCollection, Transport, TransportError
     from urllib3.exceptions import ReadTimeoutError
 except ImportError:
     raise MissingExtra("a store at a URL", "elasticsearch") from None
@@ -100,11 +100,13 @@ class Client:
         timeout: float | None = None,
         ndjson: bool = False,
         again: bool = True,
+        known: bytes = b"",
     ) -> Answer:
         """Send one request; any status is an answer. ``path`` is quoted already, ``timeout`` is in seconds.
 
         ``again``: the request may be sent to another host where it may have reached one, as a question may. What
-        certainly did not arrive goes to another host in any case. Raises StoreUnavailable if nobody answers.
+        certainly did not arrive goes to another host in any case. ``known``: content that is not parsed, since who
+        asks knows what it means. Raises StoreUnavailable if nobody answers.
         """
         target = f"{path}?{_query(params)}" if params else path
         headers = {"accept": JSON, "accept-encoding": "gzip"}
@@ -114,16 +116,19 @@ class Client:
             if self._compresses and len(data) >= _COMPRESSED_FROM:
                 headers["content-encoding"] = "gzip"
                 data = zlib.compress(data, _LEVEL, _GZIP)
-        answer = self._send(method, target, data, headers, timeout, again)
-        if answer.status == _UNAUTHORIZED and self.credentials.again():  # the key was replaced meanwhile
-            answer = self._send(method, target, data, headers, timeout, again)
-        return answer
+        meta, content = self._send(method, target, data, headers, timeout, again)
+        if meta.status == _UNAUTHORIZED and self.credentials.again():  # the key was replaced meanwhile
+            meta, content = self._send(method, target, data, headers, timeout, again)
+        node = meta.node
+        host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
+        body = None if content == known else _parsed(content)
+        return Answer(meta.status, body, meta.headers, host.url, content, self.credentials.source(host))
 
     def _send(
         self, method: str, target: str, data: bytes | None, headers: dict[str, str], timeout: float | None, again: bool
-    ) -> Answer:
+    ) -> tuple[ApiResponseMeta, bytes]:
         try:
-            meta, content = self._transport.perform_request(
+            return self._transport.perform_request(
                 method,
                 target,
                 body=data,
@@ -139,9 +144,6 @@ class Client:
             )
             slow = isinstance(error.__cause__, ReadTimeoutError)
             raise StoreUnavailable("; ".join(told), "slower" if slow else "again") from None
-        node = meta.node
-        host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
-        return Answer(meta.status, _parsed(content), meta.headers, host.url, content, self.credentials.source(host))
 
     def close(self) -> None:
         """Close all connections. Idempotent."""

@@ -221,7 +221,7 @@ class Proxy(Speaker):
             if self.wants and self.wants not in request:
                 connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
             elif not request.startswith(b"CONNECT"):
-                connection.sendall(ANSWER)
+                connection.sendall(ANSWER.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             elif self.target is None:
                 connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             else:

@@ -82,7 +82,7 @@ def test_facts_that_differ_from_event_to_event_do_not_fill_the_memory(settings):
     for n in range(1, 50):
         rest = encoder.document("clusterlog.access", logging.INFO, "a", "GET /", {"event": {"duration": n}})
         lines.request([Delivery(f"{INSTANCE}-{n:011x}", INSTANCE, n, head % (n, n, n) + rest)])
-    assert not lines._known
+    assert not lines._targets
 
 
 @pytest.mark.parametrize(
