@@ -243,6 +243,45 @@ def test_a_relative_key_is_taken_from_the_place_of_its_file_and_else_from_the_wo
     assert put({"user_key": Path("argument.key")}, env=env, directory=below).user_key == str(below / "argument.key")
 
 
+@pytest.mark.parametrize("name", ["token_file", "ca_file"])
+def test_files_of_the_way_to_the_store_are_taken_from_the_place_of_the_file_that_names_them(put, tmp_path, name):
+    below = tmp_path / "below"
+    below.mkdir()
+    (tmp_path / "clusterlog.toml").write_text(f'{name} = "es/file"')
+    assert getattr(put(directory=below), name) == str(tmp_path / "es" / "file")
+    assert getattr(put({name: "file"}, directory=below), name) == str(below / "file")
+
+
+def test_a_fingerprint_is_read_as_tools_print_it(put):
+    assert put({"fingerprint": ":".join(["AB"] * 32)}).fingerprint == "ab" * 32
+
+
+@pytest.mark.parametrize("given", ["environment", "none", "http://proxy:3128", "https://u:p@proxy"])
+def test_a_proxy_is_the_environments_none_or_a_url(put, given):
+    assert put({"proxy": given}).proxy == given
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("fingerprint", "abcd", "64 hex digits"),
+        ("fingerprint", "x" * 64, "64 hex digits"),
+        ("proxy", "proxy:3128", "such as http://proxy:3128"),
+        ("proxy", "socks5://u:hidden@proxy", "'socks5://proxy'"),
+        ("store", "ftp://u:hidden@es", "'ftp://es'"),
+        ("token", "hidden\nhidden", "token = ..."),
+    ],
+)
+def test_what_cannot_be_used_on_the_way_to_the_store_is_told_without_what_is_secret(put, name, given, said):
+    with pytest.raises(SettingError, match=f"^{name} = ") as told:
+        put({name: given})
+    assert said in str(told.value) and "hidden" not in str(told.value)
+
+
+def test_a_token_is_not_seen_where_settings_are_printed(put):
+    assert "hidden" not in repr(put({"token": "hidden"}))
+
+
 def test_in_production_the_home_is_the_services_state_directory(put):
     env = {"CLUSTERLOG_ENVIRONMENT": "production", "STATE_DIRECTORY": "/var/lib/shop:/var/lib/other"}
     assert put(env=env).home == "/var/lib/shop"

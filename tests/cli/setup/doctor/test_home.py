@@ -267,3 +267,11 @@ def test_settings_are_told_with_where_they_came_from(run, home, monkeypatch):
     lines = run("doctor", "--settings").lines
     assert lines[0].split() == ["SETTING", "VALUE", "ORIGIN"]
     assert any(line.split() == ["level", "DEBUG", "environment"] for line in lines)
+
+
+def test_settings_are_shown_without_what_is_secret_in_them(run, home, monkeypatch):
+    monkeypatch.setenv("CLUSTERLOG_TOKEN", "hidden")
+    monkeypatch.setenv("CLUSTERLOG_PROXY", "http://u:hidden@proxy:3128")
+    monkeypatch.setenv("CLUSTERLOG_STORE", "https://u:hidden@a:9200,v:hidden@b:9200")
+    told = run("doctor", "--settings", "--json").out + run("doctor", "--settings").out
+    assert "hidden" not in told and "(not shown)" in told and "https://a:9200,b:9200" in told
