@@ -12,13 +12,18 @@ from clusterlog.settings import load
 from clusterlog.store import document
 from clusterlog.store.base import Delivery
 from clusterlog.store.elasticsearch.bulk import ElasticsearchSink
-from clusterlog.store.elasticsearch.provision.apply import provision
+from clusterlog.store.elasticsearch.find import ElasticsearchStore
+from clusterlog.store.elasticsearch.provision.apply import perform, provision
 from clusterlog.store.elasticsearch.provision.found import look
 from clusterlog.store.elasticsearch.provision.plan import completed, templates
+from clusterlog.store.elasticsearch.provision.removal import removal
+from clusterlog.store.elasticsearch.provision.rights import Security
 from clusterlog.store.elasticsearch.provision.server import ask
 from clusterlog.store.elasticsearch.provision.templates.bodies import CUSTOM, Choice
 from clusterlog.store.elasticsearch.provision.templates.fields import properties
 from clusterlog.store.elasticsearch.streams import data_stream
+from clusterlog.store.predicate import matches
+from clusterlog.store.query import Everything, Exists, Match, Query
 
 pytestmark = pytest.mark.engines
 
@@ -194,7 +199,7 @@ def test_streams_of_another_mapping_are_rolled_over_once_and_read_as_one(engine,
     client = connected(engine)
     environment = f"s{secrets.token_hex(4)}"
     full = ask(client)
-    kept = full.present - {"logsdb", "subobjects", "disable_objects", "spare_fields"}
+    kept = full.present - {"logsdb", "subobjects", "disable_objects", "spare_fields", "match_only_text"}
     module = "clusterlog.store.elasticsearch.provision.apply.ask"
     monkeypatch.setattr(module, lambda client: type(full)(full.flavour, full.version, kept, full.lacks))
     provision(client)
@@ -213,7 +218,30 @@ def test_streams_of_another_mapping_are_rolled_over_once_and_read_as_one(engine,
     for stream in streams:
         found = next(each for each in look(client).streams if each.name == stream)
         assert len(found.indices) == 2
-    found = stored(engine, environment)
-    assert found.keys() == before.keys() | after.keys()
-    asked = {"query": {"term": {"event.id": next(iter(before))}}}
-    assert engine.call("POST", f"/logs-clusterlog.*-{environment}/_search", asked)[1]["hits"]["total"]["value"] == 1
+    assert stored(engine, environment).keys() == before.keys() | after.keys()
+    store = ElasticsearchStore(client, f"logs-clusterlog.*-{environment}")
+    sent = {**before, **after}
+    for where in (Everything(), Match("message", "charge"), Match("service.name", "orders"), Exists("error.type")):
+        expected = {id for id, event in sent.items() if matches(where, event)}
+        found = {json.loads(each.body)["event"]["id"] for each in store.find(Query(where, limit=None))}
+        assert found == expected
+        assert store.count(Query(where)) == len(expected) > 1
+
+
+def test_templates_that_streams_stand_on_are_kept_as_the_server_would_keep_them(engine, connected, events):
+    client = connected(engine)
+    provision(client)
+    environment = f"s{secrets.token_hex(4)}"
+    deliver(client, events[:1], environment)
+    plan = removal(look(client), Security())
+    assert any("delete those data streams first" in refusal for refusal in plan.refused)
+    status, told = engine.call("DELETE", "/_index_template/clusterlog")
+    assert (status, "in use" in str(told)) == (400, True)
+    if engine.flavour == "opensearch":  # the one of them that lets go of streams
+        for name in (each.name for each in look(client).streams if each.template == "clusterlog"):
+            assert engine.call("DELETE", f"/_data_stream/{name}")[0] == 200
+        plan = removal(look(client), Security())
+        assert plan.refused == ()
+        perform(client, plan)
+        assert look(client).index is None
+        provision(client)
