@@ -21,13 +21,13 @@ from clusterlog.store.query import Query
 class ElasticsearchStore:
     """Asks for events over ``client``, whose key may read; ``close`` closes the client.
 
-    ``target`` are the indices, with wildcards. All answers are of what a refresh has made visible, as a rule what came
-    more than a second ago.
+    ``target`` are the indices, with wildcards; without it all of ours. All answers are of what a refresh has made
+    visible, as a rule what came more than a second ago.
     """
 
-    def __init__(self, client: Client, target: str = PATTERN) -> None:
+    def __init__(self, client: Client, target: str | None = None) -> None:
         self._client = client
-        self._asker = Asker(client, target)
+        self._asker = Asker(client, PATTERN if target is None else target)
 
     def find(self, query: Query) -> Iterator[Found]:
         """The events that match, in the query's order, lazily and in bounded memory.
