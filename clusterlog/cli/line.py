@@ -1,4 +1,4 @@
-"""One event as one line for people, and text that cannot steer the terminal it is shown on."""
+"""What a line for people is made of: ids, times and fields in short, and text that cannot steer the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from clusterlog.search.story.event import part, text
 
 __all__ = [
     "LETTERS",
-    "Columns",
     "caret",
     "columns",
     "escaped",
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 _IDENTIFIER = 8
-_WIDEST = 36
 
 
 def caret(query: str, position: int, length: int, room: int = 100) -> str:
@@ -51,34 +49,6 @@ def short(request_id: str) -> str:
     return f"..{request_id[-_IDENTIFIER:]}" if len(request_id) > _IDENTIFIER + 2 else request_id
 
 
-class Columns:
-    """Events as lines whose columns stand under one another: each column is as wide as the widest seen so far.
-
-    ``whole_ids`` is for pipes; people get the short end of a request id, which ``clusterlog trace`` takes as well.
-    """
-
-    def __init__(self, *, whole_ids: bool) -> None:
-        self._whole_ids = whole_ids
-        self._widths = [24, 6, 1, 32 if whole_ids else _IDENTIFIER + 2, 10]
-
-    def line(self, event: Mapping[str, Any]) -> str:
-        """Time, node, level's letter, request, logger, message with fields and exception; escaped."""
-        request = text(event, "http.request.id")
-        cells = (
-            moment(text(event, "@timestamp")),
-            text(event, "service.node.name") or "-",
-            letter(event),
-            (request if self._whole_ids else short(request)) or "-",
-            text(event, "log.logger") or "-",
-        )
-        told = "  ".join(filter(None, (text(event, "message"), *fields(event), _error(event))))
-        return "  ".join((*(self._aligned(n, escaped(cell)) for n, cell in enumerate(cells)), escaped(told))).rstrip()
-
-    def _aligned(self, column: int, cell: str) -> str:
-        self._widths[column] = max(self._widths[column], min(columns(cell), _WIDEST))
-        return padded(cell, self._widths[column])
-
-
 def moment(stamp: str) -> str:
     """To the millisecond, still a time that ``--since`` takes."""
     return f"{stamp[:23]}Z" if len(stamp) == 30 and stamp.endswith("Z") else stamp or "-"
@@ -88,9 +58,3 @@ def fields(event: Mapping[str, Any]) -> list[str]:
     """The caller's own fields, each as ``name=value``; not escaped."""
     labels = part(event, "labels")
     return [f"{name}={value}" for name, value in wording.fields(labels)] if isinstance(labels, Mapping) else []
-
-
-def _error(event: Mapping[str, Any]) -> str:
-    kind = text(event, "error.type")
-    told = text(event, "error.message")
-    return f"{kind}: {told}" if kind and told else kind or told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 import shutil
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
-from clusterlog.cli.line import columns, escaped_json, padded
+from clusterlog.cli.line import columns, escaped_json, padded, short
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -55,6 +56,7 @@ _looks = Looks()
 _page: Paged | None = None
 
 PATIENCE_S = 1.0
+_PROCESS = re.compile(r"[0-9a-f]{32}")
 _REDRAW_S = 0.1
 
 
@@ -141,21 +143,25 @@ def paged() -> Iterator[None]:
             say(each)
 
 
-def width() -> int | None:
-    """Columns to draw in: the terminal's; ``None`` in a pipe, where nothing is to be cut."""
-    return max(40, shutil.get_terminal_size().columns) if terminal(sys.stdout) else None
+def width(stream: IO[Any] | None = None) -> int | None:
+    """Columns to draw in: the terminal's; ``None`` in a pipe, where nothing is to be cut.
+
+    ``stream`` is standard output unless said otherwise.
+    """
+    return max(40, shutil.get_terminal_size().columns) if terminal(stream or sys.stdout) else None
 
 
-def unicode() -> bool:
+def unicode(stream: IO[Any] | None = None) -> bool:
     """Whether standard output takes lines and arrows: by its encoding, and on a terminal by the locale as well.
 
-    Python writes UTF-8 even where ``LC_ALL`` says that nobody there reads it (PEP 540).
+    Python writes UTF-8 even where ``LC_ALL`` says that nobody there reads it (PEP 540). ``stream`` as for ``width``.
     """
+    stream = stream or sys.stdout
     try:
-        "●├▶✖".encode(sys.stdout.encoding or "ascii")
+        "●├▶✖".encode(getattr(stream, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return False
-    return not terminal(sys.stdout) or locale.getencoding().lower().replace("-", "") == "utf8"
+    return not terminal(stream) or locale.getencoding().lower().replace("-", "") == "utf8"
 
 
 def say(text: str) -> None:
@@ -180,16 +186,38 @@ def emit(document: bytes) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "") -> Iterator[str]:
-    """The lines of a table of escaped texts; the columns whose headings are in ``numbers`` stand to the right."""
-    right = [heading in numbers.split() for heading in headings]
-    widths = [max(map(columns, column)) for column in zip(headings, *rows, strict=True)]
-    for index, row in enumerate([headings, *rows]):
+    """The lines of a table of escaped texts; the columns whose headings are in ``numbers`` stand to the right.
+
+    On a terminal that is too narrow for it, ids of processes are told by their ends, and columns of which there is
+    nothing to tell are left out.
+    """
+    lines = [tuple(headings), *map(tuple, rows)]
+    for narrower in (_with_short_ids, _without_empty_columns):
+        widths = _widths(lines)
+        if (room := width()) is not None and sum(widths) + 2 * (len(widths) - 1) > room:
+            lines = narrower(lines)
+    widths = _widths(lines)
+    right = [heading in numbers.split() for heading in lines[0]]
+    for index, row in enumerate(lines):
         cells = [
             " " * (width - columns(cell)) + cell if to_right else padded(cell, width)
             for cell, width, to_right in zip(row, widths, right, strict=True)
         ]
         text = "  ".join(cells).rstrip()
         yield inked(text, "dim") if index == 0 else text
+
+
+def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(columns, column)) for column in zip(*lines, strict=True)]
+
+
+def _with_short_ids(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [tuple(short(cell) if _PROCESS.fullmatch(cell) else cell for cell in line) for line in lines]
+
+
+def _without_empty_columns(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    told = [any(cell != "-" for cell in cells) for _, *cells in zip(*lines, strict=True)]
+    return [tuple(cell for cell, kept in zip(line, told, strict=True) if kept) for line in lines]
 
 
 def amount(number: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterlog.cli.line import Columns, caret, columns, escaped, escaped_json, padded, short, width_of
+from clusterlog.cli.line import caret, columns, escaped, escaped_json, padded, short, width_of
 from clusterlog.encode.console import terminal
 
 ANYTHING = st.text(
@@ -88,49 +88,6 @@ def test_a_long_query_is_cut_around_the_place():
 def test_an_id_is_known_by_its_end_because_its_beginning_is_the_time():
     assert short("019ad0b3f0a97c3e8d51" + "0123456789ab") == "..456789ab"
     assert short("order-17") == "order-17"
-
-
-def event(**more):
-    return {
-        "@timestamp": "2026-11-03T12:00:00.123456789Z",
-        "service": {"node": {"name": "shop-1"}},
-        "log": {"level": "warning", "logger": "shop.db"},
-        "message": "slow",
-        **more,
-    }
-
-
-def test_a_line_tells_time_node_level_request_logger_message_fields_and_exception():
-    whole = event(
-        http={"request": {"id": "f" * 32}},
-        labels={"sku": "a9", "rows": 3, "why": "no index", "path": ["a"]},
-        error={"type": "TimeoutError", "message": "after 3 s"},
-    )
-    assert Columns(whole_ids=True).line(whole) == (
-        f"2026-11-03T12:00:00.123Z  shop-1  W  {'f' * 32}  shop.db     "
-        'slow  sku=a9  rows=3  why="no index"  path=["a"]  TimeoutError: after 3 s'
-    )
-    assert "..ffffffff" in Columns(whole_ids=False).line(whole)
-
-
-def test_columns_grow_with_what_they_have_shown_and_never_shrink():
-    lines = Columns(whole_ids=False)
-    first = lines.line(event())
-    lines.line(event(service={"node": {"name": "a-node-with-a-name"}}))
-    third = lines.line(event())
-    assert third.index("W") > first.index("W")
-
-
-@pytest.mark.parametrize(
-    "document", [{}, {"log": 5, "message": ["x"], "labels": "text", "error": None, "@timestamp": 1}]
-)
-def test_a_stranger_s_document_is_a_line_as_well(document):
-    assert Columns(whole_ids=True).line(document).startswith("-")
-
-
-def test_a_field_cannot_pretend_to_be_another_one():
-    line = Columns(whole_ids=True).line(event(labels={"note": "x  user=root", "empty": ""}))
-    assert line.endswith('note="x  user=root"  empty=""')
 
 
 @given(st.text(max_size=50) | st.text("├──▶●✖│┊…Δ±aäжλ漢é\u0301😀 ", max_size=50))

@@ -47,6 +47,21 @@ def test_columns_of_a_table_stand_under_one_another_and_numbers_to_the_right():
     assert lines == ["NAME    COUNT", "日本        7", "orders  1,204"]
 
 
+def test_a_table_too_wide_for_the_terminal_tells_less_of_ids_and_nothing_of_what_is_empty(monkeypatch):
+    process = "01a1ff49d4f4751bb8af71ea46f47fc7"
+    rows = [(process, "7", "-", "to its end"), ("of a file", "1,204", "-", "-")]
+
+    def drawn(width):
+        monkeypatch.setattr(paint, "width", lambda: width)
+        return [line.split() for line in paint.table(("INSTANCE", "COUNT", "LOST", "KNOWN"), rows, "COUNT")]
+
+    assert drawn(57) == drawn(None)
+    assert drawn(None)[1] == [process, "7", "-", "to", "its", "end"]
+    assert drawn(56)[1] == ["..46f47fc7", "7", "-", "to", "its", "end"]
+    assert drawn(34)[0] == ["INSTANCE", "COUNT", "KNOWN"]
+    assert drawn(34)[2] == ["of", "a", "file", "1,204", "-"]
+
+
 @pytest.mark.parametrize(
     ("count", "told"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (3 << 40, "3072.0 GiB")]
 )

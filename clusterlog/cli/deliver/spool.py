@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.line import Columns, escaped, letter
+from clusterlog.cli.drawing.lines import Columns
+from clusterlog.cli.line import escaped, letter
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.errors import NotAllowed, NotFound, SettingError
 from clusterlog.search.story.event import part, text, whole
@@ -177,7 +178,7 @@ def verify(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> int:
 def cat(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> None:
     """Print events, instance by instance in the order of their numbers."""
     skipped = 0
-    columns = Columns(whole_ids=not paint.terminal(sys.stdout))
+    columns = Columns(whole_ids=not paint.terminal(sys.stdout), ascii_only=not paint.unicode())
     for directory, instance in _chosen(settings, paths):
         for item in _in_order(directory, instance):
             if isinstance(item, Damage):

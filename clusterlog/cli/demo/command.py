@@ -6,7 +6,8 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -178,17 +179,24 @@ def _show(run: Run, settings: Settings) -> None:
     home = () if settings.home_path == Path.cwd() / ".clusterlog" else ("--home", settings.home)
     failing = run.examples["failed"].id
     call(["trace", failing, "--format", "human", "--no-pager", *home])
+    _tell_further(run, settings, failing, home)
+
+
+def _tell_further(run: Run, settings: Settings, failing: str, home: Sequence[str]) -> None:
     paint.say("\nto look further:")
     slow = [(("trace", run.examples["slow"].id), "a slow one")] if "slow" in run.examples else []
-    for words, meaning in [
+    asked = [
         (("trace", failing), "the same again"),
         *slow,
-        (("search", "level: error"), "every error on every node"),
+        (("diff", failing), "what differs from one that went well"),
+        (("errors",), "what goes wrong, each fault once"),
         (("search", "node: payments-1", "--limit", "20"), "what one node said last"),
         (("status",), "what is delivered, and what was lost"),
-    ]:
-        command = shlex.join(("clusterlog", *words, *home))
-        paint.say(f"  {escaped(command):<64}  {paint.inked(meaning, 'dim')}")
+    ]
+    commands = [escaped(shlex.join(("clusterlog", *words, *home))) for words, _ in asked]
+    widest = max(map(len, commands))
+    for command, (_, meaning) in zip(commands, asked, strict=True):
+        paint.say(f"  {command:<{widest}}  {paint.inked(meaning, 'dim', sys.stderr)}")
     paint.say(f"  {escaped(str(settings.home_path / 'demo'))}/*.log: what the servers printed themselves")
 
 

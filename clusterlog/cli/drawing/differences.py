@@ -55,9 +55,11 @@ class _Drawing:
                     yield ()
                 yield row
 
-    def _table(self, headings: Sequence[str], lines: Sequence[Sequence[Segment]], *right: str) -> Iterator[Row]:
+    def _table(
+        self, headings: Sequence[str], lines: Sequence[Sequence[Segment]], *right: str, cut: Sequence[int] = ()
+    ) -> Iterator[Row]:
         if lines:
-            yield from table(headings, lines, self._pen, self._width, right=right)
+            yield from table(headings, lines, self._pen, self._width, right=right, cut=cut)
 
     def _header(self, twin: Twin | None) -> Iterator[Row]:
         lines = []
@@ -102,7 +104,7 @@ class _Drawing:
                     Segment(told, level),
                 )
             )
-        yield from self._table((heading, "", "", "", ""), lines)
+        yield from self._table((heading, "", "", "", ""), lines, cut=(2, 3))
 
     def _delays(self) -> Iterator[Row]:
         lines = [
@@ -126,7 +128,7 @@ class _Drawing:
             )
             for each in self._found.changes
         ]
-        yield from self._table(("changed", "A", "B", ""), lines)
+        yield from self._table(("changed", "A", "B", ""), lines, cut=(1, 2))
 
     def _value(self, value: str) -> str:
         return value if self._width is None else self._pen.fit(value, _VALUE)

@@ -117,16 +117,19 @@ def row_of(*segments: Segment) -> Row:
     return tuple([segment for segment in segments if segment.text])
 
 
-def bounded(row: Row, width: int) -> Row:
-    """The row without what stands beyond ``width`` columns, where even the least of everything is too much."""
+def bounded(row: Row, width: int, cut: str = "") -> Row:
+    """The row without what stands beyond ``width`` columns, where even the least of everything is too much.
+
+    ``cut`` is put where something is missing.
+    """
     if columns("".join([segment.text for segment in row])) <= width:
         return row
-    left, kept = width, []
+    left, kept = width - columns(cut), []
     for segment in row:
         piece = next(pieces(segment.text, left), "") if left > 0 else ""
         kept.append(Segment(piece, segment.role))
         left -= columns(segment.text)
-    return row_of(*kept)
+    return row_of(*kept, Segment(cut))
 
 
 def joined(cells: Sequence[Segment]) -> list[Segment]:

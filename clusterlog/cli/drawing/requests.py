@@ -11,9 +11,12 @@ from clusterlog.search.instant import milliseconds
 from clusterlog.search.requests import Summary
 
 NARROW = 110
-"""Below so many columns no users are shown, and of the nodes the first."""
+"""Below so many columns no users are shown, of the nodes the first, and times to the second."""
+NARROWEST = 72
+"""Below so many columns there are no nodes, and no numbers of events."""
 
 _HASH = 8  # digits of a user's hash that tell one from another
+_ROUTE, _EVENTS, _USER = 3, 6, 7  # columns by their numbers
 
 
 def rows(found: Sequence[Summary], *, whole: bool, width: int | None, ascii_only: bool) -> Iterator[Row]:
@@ -25,26 +28,74 @@ def rows(found: Sequence[Summary], *, whole: bool, width: int | None, ascii_only
     width = None if whole else width
     narrow = width is not None and width < NARROW
     users = whole or (not narrow and any(row.users for row in found))
-    days = {row.started[:10] for row in found}
-    day = "" if whole or len(days) > 1 else "".join(days)
+    day = "" if whole else _day(found)
     pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
-    headings = (day or "started", "request", "", "", "status", "took", "events", "user" if users else "", "nodes")
+    headings: Sequence[str] = (
+        day or "started",
+        "request",
+        "",
+        "",
+        "status",
+        "took",
+        "events",
+        "user" if users else "",
+        "nodes",
+    )
     cells = [_cells(row, pen, whole=whole, with_day=not day, narrow=narrow) for row in found]
-    return table(headings, cells, pen, width, right=("took", "events"))
+    if width is not None and width < NARROWEST:
+        headings, cells = headings[:_EVENTS], [each[:_EVENTS] for each in cells]
+    return table(headings, cells, pen, width, right=("took", "events"), cut=(_ROUTE, _USER))
+
+
+def offered(found: Sequence[Summary], *, width: int | None, ascii_only: bool) -> Iterator[Row]:
+    """Requests to choose one of: whole ids, and of the rest what tells them apart."""
+    pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
+    day = "" if width is None else _day(found)
+    cells = [
+        (
+            Segment(_began(row, with_day=not day, narrow=width is not None)),
+            Segment(row.id, "id"),
+            Segment(LETTERS.get(row.level, "-")),
+            Segment(_asked(row)),
+            _ended(row),
+        )
+        for row in found
+    ]
+    return table((day or "started", "request", "", "", "status"), cells, pen, width, cut=(_ROUTE,))
+
+
+def _day(found: Sequence[Summary]) -> str:
+    """The day of all of them; empty if they are of several."""
+    days = {row.started[:10] for row in found}
+    return "" if len(days) > 1 else "".join(days)
+
+
+def _began(row: Summary, *, with_day: bool, narrow: bool) -> str:
+    started = moment(row.started)
+    if narrow and len(started) == len("2026-11-03T12:00:00.000Z"):
+        started = f"{started[:19]}Z"
+    return started if with_day else started[11:].removesuffix("Z")
+
+
+def _asked(row: Summary) -> str:
+    return f"{row.method} {row.route}".strip() or "-"
+
+
+def _ended(row: Summary) -> Segment:
+    status = "" if row.status is None else str(row.status)
+    outcome = {"ok": "ok", "unknown": "-"}.get(row.outcome, row.outcome.upper())
+    return Segment(f"{status} {outcome}".strip(), {"ok": "good", "failed": "bad"}.get(row.outcome, ""))
 
 
 def _cells(row: Summary, pen: Pen, *, whole: bool, with_day: bool, narrow: bool) -> Sequence[Segment]:
-    started = moment(row.started)
     level = LETTERS.get(row.level, "-")
-    status = "" if row.status is None else str(row.status)
-    outcome = {"ok": "ok", "unknown": "-"}.get(row.outcome, row.outcome.upper())
     users = ",".join(user if whole else user[:_HASH] for user in row.users)
     return (
-        Segment(started if with_day else started[11:].removesuffix("Z")),
+        Segment(_began(row, with_day=with_day, narrow=narrow)),
         Segment(row.id if whole else short(row.id), "id"),
         Segment(level, level),
-        Segment(f"{row.method} {row.route}".strip() or "-"),
-        Segment(f"{status} {outcome}".strip(), {"ok": "good", "failed": "bad"}.get(row.outcome, "")),
+        Segment(_asked(row)),
+        _ended(row),
         Segment("" if row.duration_ns is None else milliseconds(row.duration_ns)),
         Segment(str(row.events) if row.matching == row.events else f"{row.matching} of {row.events}"),
         Segment("" if narrow else users or ("-" if whole else ""), "dim"),

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from clusterlog.cli import paint
+from clusterlog.cli.drawing.lines import ALIGNED, Columns
 from clusterlog.cli.find.feed import Feed, Polled, Reader, feed_of
-from clusterlog.cli.line import Columns, escaped, letter
+from clusterlog.cli.line import escaped, letter
 from clusterlog.errors import SettingError, TimedOut
 from clusterlog.search import pasted
 from clusterlog.search.instant import spoken
@@ -161,7 +163,9 @@ class Lines:
     """The events of a request as lines, or as they are stored, one by one as they come."""
 
     def __init__(self, output: str) -> None:
-        self._columns = None if output == "ndjson" else Columns(whole_ids=output == "plain")
+        self._columns = (
+            None if output == "ndjson" else Columns(whole_ids=output == "plain", ascii_only=not paint.unicode())
+        )
 
     def __call__(self, new: Sequence[Told], documents: Sequence[Document]) -> None:
         """Show what is new."""
@@ -170,6 +174,11 @@ class Lines:
 
 def show(told: Iterable[Told], columns: Columns | None) -> None:
     """Events as lines, in the colours of their levels; without ``columns`` as they are stored. Written at once."""
+    if columns is not None:
+        told = iter(told)
+        begun = list(islice(told, ALIGNED))
+        columns.see(each.event for each in begun)
+        told = chain(begun, told)
     for each in told:
         if columns is None:
             paint.emit(each.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -148,9 +149,9 @@ def _completed(store: Store, asked: Pasted) -> Node | None:
     fits = Or(tuple(Wildcard(field, pattern) for field in (_REQUEST, _TRACE) for pattern in patterns))
     found = list(islice(matching(store, Query(fits)), _OFFERED + 1))
     if len(found) > 1:
-        from clusterlog.cli.drawing.requests import rows
+        from clusterlog.cli.drawing.requests import offered
 
-        shown = rows(found[:_OFFERED], whole=True, width=None, ascii_only=not paint.unicode())
+        shown = offered(found[:_OFFERED], width=paint.width(sys.stderr), ascii_only=not paint.unicode(sys.stderr))
         for row in shown:
             paint.say("".join(segment.text for segment in row).rstrip())
         count = f"{len(found)}" if len(found) <= _OFFERED else f"more than {_OFFERED}"
@@ -190,10 +191,15 @@ def _leads(store: Store, where: Node, what: str, of: str = "its request") -> str
 
 def _absent(store: Store, asked: Pasted, settings: Settings) -> str:
     """One line that says what there is instead."""
+    return f"no request {asked.said}: {stored(store, settings)}; {waiting(settings)}"
+
+
+def stored(store: Store, settings: Settings) -> str:
+    """Of which time there are events, for somebody who has found none."""
     ends = []
     for order in ("oldest", "newest"):
         first = next(iter(store.find(Query(order=order, limit=1))), None)
         if first is None:
-            return f"no request {asked.said}: {place(settings)} is empty; {waiting(settings)}"
+            return f"{place(settings)} is empty"
         ends.append(text(parse(first.body), "@timestamp")[:19] + "Z")
-    return f"no request {asked.said}: stored are events from {ends[0]} to {ends[1]}; {waiting(settings)}"
+    return f"stored are events from {ends[0]} to {ends[1]}"

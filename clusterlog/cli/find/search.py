@@ -6,20 +6,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import click
 
 from clusterlog.cli import candidates, paint
+from clusterlog.cli.drawing.lines import ALIGNED, Columns
+from clusterlog.cli.find.people import people
+from clusterlog.cli.find.request import stored
 from clusterlog.cli.home.stored import opened
-from clusterlog.cli.line import Columns, letter
+from clusterlog.cli.line import letter
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.encode.compact import dumps
-from clusterlog.encode.identity import hashes, hashes_of_session
 from clusterlog.settings import Settings
 from clusterlog.store.base import Found, Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import Match, Node, Not, Or, Query, fields_of
+from clusterlog.store.query import Match, Node, Not, Query, fields_of
 
 if TYPE_CHECKING:
     from clusterlog.search.requests import Sort, Summary
@@ -79,10 +82,10 @@ def search(
     asked = " ".join(query)
     where = parse_query(asked, metrics=frozenset(settings.metrics))
     question = Query(where, since, until, limit=limit or None)
-    people = _people(settings, user, session)
+    whose = people(settings, user, session)
     if group:
-        return _requests(settings, question, people, asked, sort or "time", only_count, output)
-    for each in people:
+        return _requests(settings, question, whose, asked, sort or "time", only_count, output)
+    for each in whose:
         question = question.narrowed(each)
     with opened(settings) as store:
         if only_count:
@@ -91,7 +94,8 @@ def search(
             events = [parse(each.body) for each in _oldest_first(store, question)]
             paint.emit(dumps({"schema": SCHEMA, "query": asked, "events": events}))
             return 0 if events else NOTHING
-        return _listed(store, question, output, state or output != "human" or _asks_for_state(where))
+        with_state = state or output != "human" or _asks_for_state(where)
+        return _listed(store, question, output, with_state, settings)
 
 
 def _asks_for_state(where: Node) -> bool:
@@ -99,28 +103,22 @@ def _asks_for_state(where: Node) -> bool:
     return any(field in _OF_STATE or field.startswith("clusterlog.state") for field in fields_of(where))
 
 
-def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
-    """What asks for a user and a session, under every key that the home knows."""
-    asked: list[Node] = []
-    if user is not None:
-        asked.append(Or(tuple(Match("user.hash", each) for each in hashes(settings, user))))
-    if session is not None:
-        field = "clusterlog.session.hash"
-        asked.append(Or(tuple(Match(field, each) for each in hashes_of_session(settings, session))))
-    return asked
-
-
 def _counted(matching: int) -> int:
     click.echo(str(matching))
     return 0 if matching else NOTHING
 
 
-def _listed(store: Store, question: Query, output: str, with_state: bool) -> int:
-    columns = Columns(whole_ids=output != "human")
+def _listed(store: Store, question: Query, output: str, with_state: bool, settings: Settings) -> int:
+    columns = Columns(whole_ids=output != "human", ascii_only=not paint.unicode())
     shown = 0
     everything, question = question, question if with_state else question.narrowed(Not(_STATE))
+    found = _oldest_first(store, question)
     with paint.paged():
-        for shown, each in enumerate(_oldest_first(store, question), 1):  # noqa: B007 - counted for afterwards
+        if output != "ndjson":
+            begun = list(islice(found, ALIGNED))
+            columns.see(parse(each.body) for each in begun)
+            found = chain(begun, found)
+        for shown, each in enumerate(found, 1):  # noqa: B007 - counted for afterwards
             if output == "ndjson":
                 paint.emit(each.body)
             else:
@@ -131,10 +129,13 @@ def _listed(store: Store, question: Query, output: str, with_state: bool) -> int
         matching = store.count(question)
         if matching > shown:
             paint.say(f"the newest {shown} of {paint.counted(matching, 'event')}; --limit 0 shows all")
+    hidden = 0
     if not with_state and (not shown or paint.terminal(sys.stderr)):
         hidden = store.count(everything.narrowed(_STATE))
-        if hidden:
-            paint.say(f"{paint.counted(hidden, 'state event')} not shown; --state shows them")
+    if hidden:
+        paint.say(f"{paint.counted(hidden, 'state event')} not shown; --state shows them")
+    elif not shown and paint.terminal(sys.stderr):
+        paint.say(f"no event matches: {stored(store, settings)}")
     return 0 if shown else NOTHING
 
 
@@ -156,6 +157,8 @@ def _requests(
                 return _counted(sum(1 for _ in matching(store, question, people, watch)))
         with _looking(store, question, people) as watch:
             shown, more = requests(store, question, people, sort=sort, watch=watch)
+        if not shown and paint.terminal(sys.stderr):
+            paint.say(f"no request matches: {stored(store, settings)}")
     if output == "json":
         paint.emit(dumps({"schema": SCHEMA, "query": asked, "requests": [document(each) for each in shown]}))
     elif output == "ndjson":

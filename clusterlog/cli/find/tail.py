@@ -10,15 +10,16 @@ from collections.abc import Iterator
 import click
 
 from clusterlog.cli import candidates, paint
+from clusterlog.cli.drawing.lines import Columns
 from clusterlog.cli.find.feed import Feed, Polled, Reader, feed_of
 from clusterlog.cli.find.follow import of_request, show
-from clusterlog.cli.line import Columns
+from clusterlog.cli.find.people import people
 from clusterlog.cli.options import on_screen, with_format, with_settings
 from clusterlog.search.live.pace import Pace
 from clusterlog.search.live.stream import Order, Stream, Told, without_pulse
 from clusterlog.settings import Settings
 from clusterlog.store.document import parse
-from clusterlog.store.query import And, Match, Node, Or, Query
+from clusterlog.store.query import And, Query
 
 NEWEST = 10
 FOR_EYES = 500
@@ -81,26 +82,14 @@ def tail(
     asked = [where, *([of_request(request)] if request is not None else [])]
     reader = Reader()
     rate = FOR_EYES if limit_rate is None and output == "human" else limit_rate or None
-    columns = None if as_json or output == "ndjson" else Columns(whole_ids=output == "plain")
+    as_stored = as_json or output == "ndjson"
+    columns = None if as_stored else Columns(whole_ids=output == "plain", ascii_only=not paint.unicode())
     with feed_of(settings, reader) as looked:
-        wanted = And((*asked, *_people(settings, user, session)))
+        wanted = And((*asked, *people(settings, user, session)))
         looked.wants(wanted)
         stream = Stream(wanted, order=order, since=since_ns, window_ns=looked.window_ns)
         show(_history(looked, stream, since_ns, NEWEST if lines is None and since is None else lines), columns)
         _follow(looked, stream, Pace(rate), columns, reader)
-
-
-def _people(settings: Settings, user: str | None, session: str | None) -> list[Node]:
-    """What asks for a user and a session, under every key that the home knows."""
-    from clusterlog.encode.identity import hashes, hashes_of_session
-
-    asked: list[Node] = []
-    if user is not None:
-        asked.append(Or(tuple(Match("user.hash", each) for each in hashes(settings, user))))
-    if session is not None:
-        field = "clusterlog.session.hash"
-        asked.append(Or(tuple(Match(field, each) for each in hashes_of_session(settings, session))))
-    return asked
 
 
 def _history(feed: Feed | Polled, stream: Stream, since: int | None, newest: int | None) -> Iterator[Told]:

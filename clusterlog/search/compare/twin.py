@@ -117,6 +117,6 @@ def _twin(sick: Journey, found: Journey, among: int, typical: tuple[int, int]) -
     when = f"{spoken(abs(apart))} {'later' if apart >= 0 else 'earlier'}"
     low, high = map(milliseconds, typical)
     usual = f"typical are {low} to {high}" if low != high else f"typical is {low}"
-    counted = f"of {among} near in time that succeeded" if among > 1 else "the only one near in time that succeeded"
-    why = f"same route and service; {counted}; {usual}; {when}"
+    counted = f"one of {among}" if among > 1 else "the only one"
+    why = f"same route and service, {counted} near in time that succeeded; {usual}; {when}"
     return Twin(found, why, among, typical, apart)

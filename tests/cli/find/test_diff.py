@@ -47,7 +47,7 @@ def test_without_one_the_twin_and_why_it_was_taken_are_told(run, checkouts):
     told = json.loads(run("diff", FAILED, "--json").out)
     assert told["b"]["id"] == "healthy-0"
     assert told["twin"] == {
-        "why": "same route and service; of 3 near in time that succeeded; typical is 58 ms; 1.00 s later",
+        "why": "same route and service, one of 3 near in time that succeeded; typical is 58 ms; 1.00 s later",
         "among": 3,
         "typical_ns": [58_000_000, 58_000_000],
         "apart_ns": 1_000_000_000,

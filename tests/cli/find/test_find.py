@@ -35,12 +35,12 @@ def test_search_finds_what_was_only_just_logged_oldest_first(run, shop):
     result = run("search", "not dataset: clusterlog.state")
     assert (result.code, result.err) == (0, "")
     assert result.lines == [
-        f"2026-11-03T12:00:01.000Z  shop-1  I  {ONE}  shop.api    order placed  order=7",
-        f"2026-11-03T12:00:01.001Z  shop-1  I  {TWO}  shop.api    order placed  order=8",
-        f"2026-11-03T12:00:01.002Z  shop-1  I  {TWO}  clusterlog.access  GET /orders 200",
-        f"2026-11-03T12:00:02.000Z  orders-1  D  {ONE}  shop.api           reserve stock",
-        f"2026-11-03T12:00:02.001Z  orders-1  E  {ONE}  shop.api           out of stock  sku=a9",
-        f"2026-11-03T12:00:02.002Z  orders-1  I  {ONE}  clusterlog.access  GET /orders 500",
+        f"2026-11-03T12:00:01.000Z  shop-1    I  {ONE}  shop.api    order placed  order=7",
+        f"2026-11-03T12:00:01.001Z  shop-1    I  {TWO}  shop.api    order placed  order=8",
+        f"2026-11-03T12:00:01.002Z  shop-1    I  {TWO}  access      GET /orders → 200 in 5 ms",
+        f"2026-11-03T12:00:02.000Z  orders-1  D  {ONE}  shop.api    reserve stock",
+        f"2026-11-03T12:00:02.001Z  orders-1  E  {ONE}  shop.api    out of stock  sku=a9",
+        f"2026-11-03T12:00:02.002Z  orders-1  I  {ONE}  access      GET /orders → 500 in 5 ms",
     ]
     assert not list((shop.path / "spool").glob("*.seg"))
 

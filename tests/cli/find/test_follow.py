@@ -41,7 +41,7 @@ def goes_on(home, request=ONE, status=200):
     ]
 
 
-EVENTS = ["order received", "reserve stock", "GET /orders 200"]
+EVENTS = ["order received", "reserve stock", "GET /orders → 200 in 5 ms"]
 
 
 def test_events_are_shown_as_they_come_until_the_request_was_answered(run, home, turns):
@@ -75,7 +75,7 @@ def test_what_goes_on_after_the_answer_is_waited_for_as_long_as_something_comes(
     shop.say("order received", request=ONE)
     steps = [partial(shop.answer, ONE, 200), partial(shop.say, "receipt mailed", request=ONE)]
     turns(*steps, lambda: monkeypatch.setattr(feed.Feed, "quiet_s", 0.0))
-    assert told(run("trace", ONE, "--follow")) == ["order received", "GET /orders 200", "receipt mailed"]
+    assert told(run("trace", ONE, "--follow")) == ["order received", "GET /orders → 200 in 5 ms", "receipt mailed"]
 
 
 @pytest.mark.parametrize("given", [f"..{ONE[-10:]}", f"{ONE[:12]}..", f"X-Request-ID: {ONE}", TRACE])
@@ -115,7 +115,7 @@ def test_the_id_of_an_event_is_no_request_to_wait_for():
 def test_documents_come_one_a_line_as_they_are_written(run, home, turns):
     turns(*goes_on(home))
     found = run("trace", ONE, "--follow", "--ndjson").lines
-    assert [json.loads(line)["message"] for line in found] == EVENTS
+    assert [json.loads(line)["message"] for line in found] == [*EVENTS[:2], "GET /orders 200"]
 
 
 def test_one_document_is_given_at_the_end(run, home, turns):

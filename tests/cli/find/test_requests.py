@@ -138,8 +138,18 @@ def test_people_get_short_ids_and_the_day_once(run, checkouts, monkeypatch, on_t
     ]
     monkeypatch.setattr(paint, "width", lambda: 80)
     assert run("search", "--group", "request", "--limit", "1").lines == [
-        "2026-11-03    request                       status   took  events  nodes",
-        "12:00:03.000  healthy-2  I  POST /checkout  201 ok  58 ms      11  shop-2 +2",
+        "2026-11-03  request                       status   took  events  nodes",
+        "12:00:03    healthy-2  I  POST /checkout  201 ok  58 ms      11  shop-2 +2",
+    ]
+    monkeypatch.setattr(paint, "width", lambda: 60)
+    assert run("search", "--group", "request", "--limit", "1").lines == [
+        "2026-11-03  request                       status   took",
+        "12:00:03    healthy-2  I  POST /checkout  201 ok  58 ms",
+    ]
+    monkeypatch.setattr(paint, "width", lambda: 44)
+    assert run("search", "--group", "request", "--limit", "1").lines == [
+        "2026-11-03  request                 status …",
+        "12:00:03    healthy-2  I  POST /c…  201 ok …",
     ]
     assert run("search", "--group", "request", "--limit", "1").err == "the newest 1 request; --limit 0 shows all\n"
     assert run("search", "--group", "request", "--limit", "4").err == ""
@@ -167,6 +177,23 @@ def test_an_order_of_requests_without_requests_is_a_usage_error(run, checkouts):
 def test_nothing_found_is_1(run, checkouts, form):
     result = run("search", "--group", "request", "node: nowhere", *form)
     assert (result.code, result.out, result.err) == (1, "0\n" if form == ["--count"] else "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["search", "node: nowhere"], "no event matches: "),
+        (["search", "node: nowhere", "--group", "request"], "no request matches: "),
+        (["errors", "node: nowhere"], "no error matches: "),
+        (["errors", "--new", "--since", "2026-11-04"], "no error is new: "),
+    ],
+)
+def test_a_person_who_finds_nothing_is_told_of_which_time_there_is_something(
+    run, checkouts, on_terminal, command, said
+):
+    result = run(*command)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"{said}stored are events from 2026-11-03T12:00:00Z to 2026-11-03T12:00:03Z\n"
 
 
 def test_hostile_text_reaches_a_terminal_escaped(run, stories, keep, on_terminal):

@@ -115,12 +115,12 @@ def test_bounds_say_where_a_twin_is_looked_for(town: Any) -> None:
 
 def test_why_it_was_taken_is_said(town: Any) -> None:
     twin = healthy_twin(*town({"a": (500, 50, {}), "b": (1200, 52, {}), "c": (1900, 900, {})}))
-    assert twin.why == ("same route and service; of 3 near in time that succeeded; typical is 52 ms; 200 ms later")
+    assert twin.why == ("same route and service, one of 3 near in time that succeeded; typical is 52 ms; 200 ms later")
     assert (twin.among, twin.typical_ns, twin.apart_ns) == (3, (52 * MS, 52 * MS), 200 * MS)
     alone = healthy_twin(*town({"a": (500, 50, {})}))
     assert (
         alone.why
-        == "same route and service; the only one near in time that succeeded; typical is 50 ms; 500 ms earlier"
+        == "same route and service, the only one near in time that succeeded; typical is 50 ms; 500 ms earlier"
     )
 
 

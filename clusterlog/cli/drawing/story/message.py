@@ -60,17 +60,24 @@ def mark_of(event: Event) -> str:
     return f"#{fingerprint}" if fingerprint else ""
 
 
-def error(event: Event) -> str:
-    """Type, message and mark of an exception, as far as the event's message does not say them."""
-    own = event.document.get("clusterlog")
-    if not event.document.get("error") and not (isinstance(own, dict) and own.get("error")):
+def failure(event: Event) -> str:
+    """Type and message of an exception, as far as the event's message does not say them."""
+    if not event.document.get("error"):
         return ""  # as nearly every event
-    what, mark = raised(event), mark_of(event)
+    what = raised(event)
     if what and event.kind == "line":
         said = text(event.document, "message")
         if text(event.document, "error.type") in said and text(event.document, "error.message") in said:
-            return mark
-    return f"{what}  {mark}" if what and mark else what or mark
+            return ""
+    return what
+
+
+def error(event: Event) -> str:
+    """As ``failure``, with the mark of the exception."""
+    own = event.document.get("clusterlog")
+    if not event.document.get("error") and not (isinstance(own, dict) and own.get("error")):
+        return ""
+    return "  ".join(filter(None, (failure(event), mark_of(event))))
 
 
 def offset(journey: Journey, event: Event, *, begin: bool = False) -> str:
