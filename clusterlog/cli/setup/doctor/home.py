@@ -10,7 +10,7 @@ from pathlib import Path
 from clusterlog.cli.paint import size
 from clusterlog.cli.setup.doctor.finding import Finding
 from clusterlog.encode.identity import key_file, read_keys
-from clusterlog.errors import ClusterlogError, NotFound
+from clusterlog.errors import ClusterlogError, NotAllowed, NotFound
 from clusterlog.settings import Settings
 from clusterlog.spool import filesystem
 from clusterlog.spool.budget import MIN_FREE_BYTES, MIN_FREE_SHARE, used_bytes
@@ -85,9 +85,14 @@ def _key(settings: Settings) -> Finding:
             return Finding("user key", "problem", text, f"copy the key of another node to {file}, mode 0600")
         text = "none yet: the first bind(user=...) makes one"
         return Finding("user key", "note", text)
-    except ClusterlogError as error:
+    except NotAllowed as error:
         mend = f"make {file} readable for who runs the application (chown, chmod 600)"
         return Finding("user key", "problem", str(error), mend)
+    except ClusterlogError as error:
+        if not file.is_file():
+            return Finding("user key", "problem", str(error), "let user_key name the file with the key")
+        text, _, mend = str(error).partition(": ")  # what is wrong with its content, and what it should be
+        return Finding("user key", "problem", text, f"{file}: {mend}")
     if file.stat().st_mode & 0o077:
         text = f"{file} can be read by others: with it, hashes of users can be undone by trying names"
         return Finding("user key", "problem", text, f"chmod 600 {file}")

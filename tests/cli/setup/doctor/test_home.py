@@ -120,8 +120,18 @@ def test_a_user_key_that_others_can_read(found, home, monkeypatch, tmp_path):
     assert found()["user key"]["mend"] == f"chmod 600 {key}"
     key.chmod(0o600)
     assert found()["user key"]["state"] == "ok"
+
+
+def test_a_user_key_that_is_none(found, home, monkeypatch, tmp_path):
+    key = tmp_path / "team.key"
     key.write_text("")
-    assert "is empty" in found()["user key"]["text"]
+    monkeypatch.setenv("CLUSTERLOG_USER_KEY", str(key))
+    finding = found()["user key"]
+    assert (finding["state"], finding["text"]) == ("problem", f"the user key {key} is empty")
+    assert finding["mend"] == f"{key}: remove it, and the next user makes one, or write a key"
+    monkeypatch.setenv("CLUSTERLOG_USER_KEY", str(tmp_path))
+    finding = found()["user key"]
+    assert (finding["state"], finding["mend"]) == ("problem", "let user_key name the file with the key")
 
 
 def test_a_shipper_that_does_not_run_while_events_wait(found, home):
