@@ -70,8 +70,9 @@ def ask(client: Client, progress: Progress = unseen) -> Server:
 
 def _identity(client: Client) -> tuple[Literal["elasticsearch", "opensearch"], str]:
     answer = client.call("GET", "/_nodes/_local/settings", params={"filter_path": _FACTS})
-    if answer.status in (404, 405, 410):  # `clusterlog serve` needs none of this, and a serverless project hides it
-        raise SettingError(f"{client.url}: is no Elasticsearch or OpenSearch that can be set up: {reason(answer)}")
+    if answer.status in (404, 405, 410):  # the last one is what a serverless project says
+        told = "is no Elasticsearch or OpenSearch that can be set up, as `clusterlog serve` need not be"
+        raise SettingError(f"{client.url}: {told}: {reason(answer)}")
     check(answer, "monitor")
     nodes = answer.body.get("nodes") if isinstance(answer.body, dict) else None
     node = next(iter(nodes.values()), None) if isinstance(nodes, dict) else None
