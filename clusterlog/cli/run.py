@@ -126,11 +126,12 @@ def _beside_a_shipper(settings: Settings, path: str, command: Sequence[str], env
 def _begin_shipper(settings: Settings, unblock: Any) -> subprocess.Popen[bytes]:
     """A session of its own, so that Ctrl-C leaves it time; the end of its standard input tells it of our end."""
     command = [sys.executable, "-m", "clusterlog", "ship", "--until-eof", "--home", settings.home]
-    if settings.sink:
-        command += ["--sink", settings.sink]
+    # Not as an argument: a URL may hold a password, and everybody on a machine may see arguments.
+    told = {"CLUSTERLOG_SINK": settings.sink} if settings.sink else {}
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
+        env={**os.environ, **told},
         start_new_session=True,
         preexec_fn=unblock,  # noqa: PLW1509 - this process has one thread
     )
