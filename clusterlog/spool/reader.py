@@ -125,8 +125,14 @@ class LaneReader:
 
 
 def records(spool: Path, instance: Instance) -> Iterator[tuple[SegmentName, Record | Damage]]:
-    """Everything in an instance's segments, for looking at: lane by lane, oldest first."""
+    """Everything in an instance's segments, for looking at: lane by lane, oldest first.
+
+    A segment that was delivered and removed meanwhile holds nothing.
+    """
     for lane in LANES:
         for name in instance.lane(lane):
-            for item in scan(spool / str(name)):
-                yield name, item
+            try:
+                for item in scan(spool / str(name)):
+                    yield name, item
+            except FileNotFoundError:
+                continue

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from clusterlog.context.ids import new_entity_id
 from clusterlog.spool.budget import Budget
-from clusterlog.spool.reader import Instance, LaneReader, instances
+from clusterlog.spool.reader import Instance, LaneReader, instances, records
 from clusterlog.spool.segment import MAX_PAYLOAD, SegmentName, frame
 
 
-def numbers(records):
-    return [record.sequence for record in records]
+def numbers(found):
+    return [record.sequence for record in found]
 
 
 def test_an_absent_spool_holds_no_instances(tmp_path):
@@ -138,3 +138,12 @@ def test_a_segment_that_grows_and_gets_a_successor_while_the_directory_is_listed
     monkeypatch.setattr(os, "scandir", piece_by_piece)
     reader = LaneReader(tmp_path, first.instance, "bulk")
     assert numbers(reader.read(instances(tmp_path)[0])) == [1, 2, 3]
+
+
+def test_a_segment_removed_before_it_is_looked_at_holds_nothing(spool, say):
+    writer = spool.writer()
+    say(writer, 1)
+    say(writer, 2, priority=True)
+    (seen,) = instances(spool.path)
+    (spool.path / str(seen.lane("bulk")[0])).unlink()
+    assert [item.sequence for _, item in records(spool.path, seen)] == [3]
