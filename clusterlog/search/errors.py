@@ -12,7 +12,7 @@ from clusterlog.search.story.event import Event, read, text
 from clusterlog.search.template import template
 from clusterlog.store.base import Store
 from clusterlog.store.document import parse
-from clusterlog.store.query import And, Exists, Match, Node, Not, Or, Query
+from clusterlog.store.query import And, Everything, Exists, Match, Node, Not, Or, Query
 
 SCHEMA = "clusterlog.errors/1"
 
@@ -37,7 +37,7 @@ class Group:
 
     ``example`` is its newest event. Times are nanoseconds since the epoch: ``first_ns`` of the first occurrence in all
     the store, which may lie before the times that were asked for; ``last_ns`` and all counts are of those.
-    ``causes`` counts the requests whose first error it was, by recorded times.
+    ``causes`` counts the requests whose first error it was, of all that were told in those times and by recorded times.
     """
 
     id: str
@@ -107,7 +107,7 @@ def _order(sort: Sort) -> Callable[[Group], tuple[int, int, str]]:
 def _grouped(store: Store, query: Query, watch: Watch) -> list[Group]:
     """Every group of the query's events; ``first_ns`` is the first of these as yet."""
     groups: dict[str, Group] = {}
-    first: dict[str, Group] = {}
+    began: dict[str, str] = {}
     asked = replace(query.narrowed(IS_ERROR), order="newest", limit=None)
     for number, found in enumerate(store.find(asked), 1):
         watch(number)
@@ -123,10 +123,24 @@ def _grouped(store: Store, query: Query, watch: Watch) -> list[Group]:
         if request:
             group.request = group.request or request
             group.requests.add(request)
-            first[request] = group  # newest first: the last one stays
-    for group in first.values():
-        group.causes += 1
+            began[request] = identity  # newest first: the last one stays
+    if not isinstance(query.where, Everything):
+        _look_at_others(store, query, began)
+    for request, identity in began.items():
+        if identity in groups and request in groups[identity].requests:
+            groups[identity].causes += 1
     return list(groups.values())
+
+
+def _look_at_others(store: Store, query: Query, began: dict[str, str]) -> None:
+    """Correct with which fault each request began: perhaps with one that was not asked for."""
+    if not began:
+        return
+    for found in store.find(Query(IS_ERROR, query.since, query.until, order="newest", limit=None)):
+        event = read(parse(found.body))
+        request = text(event.document, "http.request.id")
+        if request in began:
+            began[request] = group_id(event)
 
 
 def group_id(event: Event) -> str:

@@ -177,6 +177,15 @@ def test_a_query_says_which_errors_are_meant(history: Any, stored: Any) -> None:
     assert messages(errors(stored(history), Query(Match("http.request.id", "s")))) == ["young", "old"]
 
 
+def test_what_a_query_leaves_out_is_a_first_error_all_the_same(checkout: Any, stored: Any) -> None:
+    store = stored(checkout())
+    told = errors(store, Query(Match("service.node.name", "shop-1")))
+    assert told
+    assert [group.causes for group in told] == [0] * len(told)
+    (cause,) = (group for group in errors(store, Query(Match("service.node.name", "payments-1"))) if group.causes)
+    assert (cause.template, cause.causes) == ("POST /charge failed", 1)
+
+
 KINDS = st.sampled_from(
     [
         {"message": "a 1"},
