@@ -112,6 +112,15 @@ def test_names_are_mapped_and_people_and_secrets_kept_out(strangers, settings):
     assert "time" not in told["clusterlog"]["ingest"]
 
 
+def test_an_error_that_pino_tells_of_is_one(strangers):
+    stack = "Error: boom\n    at charge (/srv/pay.js:3:33)\n    at main (/srv/pay.js:9:1)"
+    line = {"level": 50, "pid": 7, "hostname": "web-1", "msg": "it failed"}
+    told = event(strangers, {**line, "err": {"type": "Error", "message": "boom", "stack": stack}})
+    assert (told["error"]["type"], told["error"]["message"]) == ("Error", "boom")
+    assert told["error"]["stack_trace"] == stack
+    assert "labels" not in told
+
+
 @pytest.mark.parametrize(
     ("index", "service"),
     [
