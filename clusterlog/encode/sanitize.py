@@ -176,13 +176,13 @@ class _Walk:
         self.names_left -= len(items)
         self.values_left -= len(items)
         for key, value in items:
-            name = _free(out, self.sanitizer.name(key))
+            name = free(out, self.sanitizer.name(key))
             self.bytes_left -= len(name)
             secret = self.sanitizer.redactor.is_secret_key(key if type(key) is str else name)
             out[name] = self._withheld(value, depth) if secret else self.value(value, depth + 1)
         left = dict.__len__(given) - len(items)
         if left > 0:
-            out[_free(out, "_cut")] = f"{left} more"
+            out[free(out, "_cut")] = f"{left} more"
         self.path.discard(id(given))
         return out
 
@@ -237,8 +237,11 @@ def _legal(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _free(taken: dict[str, Any], name: str) -> str:
-    """``name``, or with the first free number behind it: of ``1`` and ``"1"`` the second becomes ``1_2``."""
+def free(taken: dict[str, Any], name: str) -> str:
+    """``name``, or with the first free number behind it: of ``1`` and ``"1"`` the second becomes ``1_2``.
+
+    What ``{"a.b": 1, "a": {"b": 2}}`` says twice stays two.
+    """
     if name not in taken:
         return name
     number = 2

@@ -14,8 +14,9 @@ from typing import Any
 
 from clusterlog.encode.foreign.document import Read, taken_apart
 from clusterlog.encode.foreign.kinds import Reader, otel_level
-from clusterlog.encode.foreign.plans import Flat, Plan, flat, free
+from clusterlog.encode.foreign.plans import Flat, Plan, flat
 from clusterlog.encode.foreign.tracebacks import Traceback
+from clusterlog.encode.sanitize import free
 
 SPAN = "clusterlog.span"
 """The dataset of spans, and the logger they name, as of our own."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from clusterlog.encode.foreign.kinds import Reader
 from clusterlog.encode.foreign.names import Rule, Table, squeezed
-from clusterlog.encode.sanitize import Sanitizer
+from clusterlog.encode.sanitize import Sanitizer, free
 
 Flat = dict[str, Any]
 Getter = Callable[[Any], tuple[Any, ...]]
@@ -145,16 +145,6 @@ def _flatten(node: dict[str, Any], prefix: str, out: Flat, depth: int) -> None:
             _flatten(value, f"{path}.", out, depth + 1)
         else:
             out[path if path not in out else free(out, path)] = value
-
-
-def free(taken: Flat, name: str) -> str:
-    """The name, or with the first free number behind it: what ``{"a.b": 1, "a": {"b": 2}}`` says twice stays two."""
-    if name not in taken:
-        return name
-    number = 2
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
 
 
 class Nest:
