@@ -24,6 +24,11 @@ def is_home(path: Path) -> bool:
     return not there or any(mark in there for mark in _MARKS)
 
 
+def is_served(path: Path) -> bool:
+    """Whether a home is, or was, that of a ``serve``: then events of other machines are in its store as well."""
+    return (path / "run" / "serve.json").is_file()
+
+
 class HomeLock:
     """The lock of a home, held until ``release`` or the end of the process."""
 

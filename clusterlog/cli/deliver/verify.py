@@ -80,6 +80,7 @@ def _spools(settings: Settings) -> Spools:
     from clusterlog.search.accounts import Spooled
     from clusterlog.search.audit import Spools
     from clusterlog.ship.acknowledged import Acknowledged
+    from clusterlog.ship.homelock import is_served
     from clusterlog.ship.inventory import inventory, kept_aside
 
     home, began = settings.home_path, time.time_ns()
@@ -93,7 +94,7 @@ def _spools(settings: Settings) -> Spools:
         },
         kept_aside(home),
         seen=(home / "spool").is_dir(),
-        own=frozenset(Acknowledged.load(home).known()) if settings.store else None,
+        own=frozenset(Acknowledged.load(home).known()) if settings.store or is_served(home) else None,
     )
 
 

@@ -31,6 +31,9 @@ NEEDED = (
     *("flask", "gunicorn", "httpx", "lark", "opentelemetry", "opentelemetry.sdk.trace", "requests", "starlette"),
     *("tantivy", "uvicorn", "zstandard"),
 )
+_WAY = ("store", "sink", "token", "token_file", "ca_file", "fingerprint")
+"""Settings that lead to the store, which commands with this home need as well."""
+
 KEPT_RATE = 5.0
 """Requests a second after those that were asked for, where no rate is given."""
 
@@ -45,7 +48,7 @@ _INTERRUPTED = 130
 @click.option("--seed", metavar="N", type=int, default=7, show_default=True, help="Equal seeds make equal requests.")
 @click.option("--rate", metavar="N", type=click.FloatRange(0, min_open=True), help="At most so many a second.")
 @click.option("--keep", is_flag=True, help="Keep traffic flowing until Ctrl-C or SIGTERM.")
-@with_settings("home", "store")
+@with_settings("home", "store", "token_file")
 @as_json
 def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep: bool, as_json: bool) -> int:
     """Run a small cluster on this machine and follow one failing request across it.
@@ -160,7 +163,7 @@ def _configure(settings: Settings, urls: dict[str, str]) -> None:
         return
     key = settings.user_key or "user.key"
     values = {"user_key": os.path.relpath(key, settings.home) if settings.home_path in Path(key).parents else key}
-    values |= {name: getattr(settings, name) for name in ("store", "sink") if getattr(settings, name)}
+    values |= {name: getattr(settings, name) for name in _WAY if getattr(settings, name)}
     lines = [MARK, *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())]
     lines += ["", *(f"# {name} {url}" for name, url in urls.items() if name != "bank")]
     beside = path.with_suffix(f".{os.getpid()}")

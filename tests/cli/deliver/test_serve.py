@@ -93,6 +93,32 @@ def test_what_comes_from_afar_and_what_lies_in_the_spools_are_found_together(ser
     speaker.end()
 
 
+def test_what_waits_on_another_machine_is_not_called_lost_here(served, home, run):
+    speaker = home.speaker()
+    speaker.say("near")
+    far, shipper = "0190aaaa0000700080000000000000f0", "0190aaaa0000700080000000000000f1"
+    lines = []
+    for instance, sequence, more in (
+        (far, 1, {}),
+        (far, 2, {}),
+        (shipper, 1, {"action": "heartbeat", "kind": "state"}),
+    ):
+        id = f"{instance}-{sequence:011x}"
+        event = {"event": {"id": id, "sequence": sequence, **more}, "process": {"entity_id": instance}}
+        event |= {"@timestamp": "2026-11-03T12:00:00Z", "service": {"name": "far", "node": {"name": "far-1"}}}
+        if more:
+            event["clusterlog"] = {"state": {"instance": far, "last_seq": 5, "backlog_events": 3}}
+        lines += [json.dumps({"create": {"_id": id}}), json.dumps(event)]
+    assert served.ask("POST", "/_bulk?refresh=true", "\n".join([*lines, ""]))[0] == 200
+    result = run("verify", "--json")
+    told = json.loads(result.out)
+    assert (result.code, told["complete"], told["unexplained"]) == (0, True, [])
+    assert [(each["first_seq"], each["last_seq"], each["reason"]) for each in told["pending"]] == [
+        (3, 5, "by its last heartbeat")
+    ]
+    speaker.end()
+
+
 def test_tokens_are_kept_across_restarts_and_the_url_follows(process, home, served):
     before = served.tokens
     assert served.end()[0] == 0
