@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from clusterlog.cli.drawing.message import error, message, offset, where
 from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, Segment, row_of, wrapped
-from clusterlog.cli.drawing.story.message import error, message, offset, where
 from clusterlog.cli.drawing.table import table
 from clusterlog.cli.line import fields, letter, short
 from clusterlog.search.compare.comparison import Comparison, Lone

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusterlog.cli.drawing.message import failure, message, where
 from clusterlog.cli.drawing.pen import ASCII, Ink, Pen
-from clusterlog.cli.drawing.story.message import failure, message, where
 from clusterlog.cli.line import columns, fields, letter, moment, padded, short
 from clusterlog.search.story.event import Document, Event, read, text
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from clusterlog.cli import candidates, paint
-from clusterlog.cli.find.request import stored
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
 from clusterlog.encode.compact import dumps
@@ -69,6 +68,8 @@ def errors(
         whole = store.count(question.narrowed(IS_ERROR)) if paint.terminal(sys.stderr) else 0
         found = grouped(store, question, sort=sort, only_new=only_new, watch=lambda seen: advance(seen, whole))
         if not found and paint.terminal(sys.stderr):
+            from clusterlog.cli.find.request import stored
+
             paint.say(f"no error {'is new' if only_new else 'matches'}: {stored(store, settings)}")
     shown = found[: limit or None]
     if output == "json":

@@ -14,7 +14,6 @@ import click
 from clusterlog.cli import candidates, paint
 from clusterlog.cli.drawing.lines import ALIGNED, Columns
 from clusterlog.cli.find.people import people
-from clusterlog.cli.find.request import stored
 from clusterlog.cli.home.stored import opened
 from clusterlog.cli.line import letter
 from clusterlog.cli.options import on_screen, with_format, with_settings, with_times
@@ -135,8 +134,14 @@ def _listed(store: Store, question: Query, output: str, with_state: bool, settin
     if hidden:
         paint.say(f"{paint.counted(hidden, 'state event')} not shown; --state shows them")
     elif not shown and paint.terminal(sys.stderr):
-        paint.say(f"no event matches: {stored(store, settings)}")
+        _say_nothing_matches("event", store, settings)
     return 0 if shown else NOTHING
+
+
+def _say_nothing_matches(what: str, store: Store, settings: Settings) -> None:
+    from clusterlog.cli.find.request import stored
+
+    paint.say(f"no {what} matches: {stored(store, settings)}")
 
 
 def _oldest_first(store: Store, question: Query) -> Iterator[Found]:
@@ -158,7 +163,7 @@ def _requests(
         with _looking(store, question, people) as watch:
             shown, more = requests(store, question, people, sort=sort, watch=watch)
         if not shown and paint.terminal(sys.stderr):
-            paint.say(f"no request matches: {stored(store, settings)}")
+            _say_nothing_matches("request", store, settings)
     if output == "json":
         paint.emit(dumps({"schema": SCHEMA, "query": asked, "requests": [document(each) for each in shown]}))
     elif output == "ndjson":

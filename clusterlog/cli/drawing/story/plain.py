@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from clusterlog.cli.drawing.message import error, message, offset, where
 from clusterlog.cli.drawing.pen import ASCII, Ink, Pen, Row, Segment, row_of
 from clusterlog.cli.drawing.story.header import header, said_of
-from clusterlog.cli.drawing.story.message import error, message, offset, where
 from clusterlog.cli.drawing.story.picture import rows
 from clusterlog.cli.drawing.story.selection import EVERYTHING, Line, View, selected
 from clusterlog.cli.drawing.story.timeline import legend

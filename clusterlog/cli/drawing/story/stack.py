@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from clusterlog.cli.drawing.message import mark_of, offset, raised
 from clusterlog.cli.drawing.pen import INDENT, Pen, Row, Segment, row_of, wrapped
-from clusterlog.cli.drawing.story.message import mark_of, offset, raised
 from clusterlog.cli.drawing.story.selection import Selection
 from clusterlog.encode.console import frames
 from clusterlog.search.story.event import Event, text

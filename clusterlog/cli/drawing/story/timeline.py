@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusterlog.cli.drawing.message import DELTA, Message, delta, error, message, offset, where
 from clusterlog.cli.drawing.pen import Pen, Row, Segment, row_of
 from clusterlog.cli.drawing.story.lanes import Lanes
-from clusterlog.cli.drawing.story.message import DELTA, Message, delta, error, message, offset, where
 from clusterlog.cli.drawing.story.selection import Bracket, Line, Selection, View
 from clusterlog.cli.line import LETTERS, columns, fields, letter
 from clusterlog.search.instant import spoken

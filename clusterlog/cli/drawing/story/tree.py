@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from clusterlog.cli.drawing.message import DELTA, brief, error, message, offset, where
 from clusterlog.cli.drawing.pen import Pen, Row, Segment, row_of
 from clusterlog.cli.drawing.story.lanes import Lanes, letter
-from clusterlog.cli.drawing.story.message import DELTA, brief, error, message, offset, where
 from clusterlog.cli.drawing.story.selection import Selection
 from clusterlog.cli.line import columns, fields
 from clusterlog.cli.line import letter as level_of

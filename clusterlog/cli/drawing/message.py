@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clusterlog.cli.drawing.pen import Ink
 from clusterlog.search.instant import spoken
 from clusterlog.search.story.event import Event, request_line, text
-from clusterlog.search.story.journey import Entry, Journey
+
+if TYPE_CHECKING:
+    from clusterlog.search.story.journey import Entry, Journey
 
 DELTA = 7
 """Columns that a length of time takes at most."""
