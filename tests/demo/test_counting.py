@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -82,24 +81,35 @@ def test_a_request_without_a_ticket_is_nobodys_and_not_reported(reports, here):
     assert list(reports._visits) == ["4"]
 
 
-def _child(tmp_path: Path, code: str) -> Child:
-    return Child("child", [sys.executable, "-c", code], tmp_path / "child.log", environment())
+@pytest.fixture
+def child_of(tmp_path):
+    """Start a child that runs such code; it is ended with the test, also with one that fails."""
+    started = []
+
+    def begin(code: str) -> Child:
+        started.append(Child("child", [sys.executable, "-c", code], tmp_path / "child.log", environment()))
+        return started[-1]
+
+    yield begin
+    for child in started:
+        child.end(0.0)
 
 
-def test_a_child_that_does_not_end_when_asked_is_ended_with_all_it_has_started(tmp_path, left):
+def test_a_child_that_does_not_end_when_asked_is_ended_with_all_it_has_started(child_of, left):
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     code = f"{deaf}; import os; print(os.fork() or 'there', flush=True); time.sleep(600)"
-    child = _child(tmp_path, code)
-    while "there" not in (said := child.console.read_text()):
+    child = child_of(code)
+    # Parent and child say a line each, in any order; what has no line's end yet is being written.
+    while (said := child.console.read_text()).count("\n") < 2:
         time.sleep(0.01)
-    forked = psutil.Process(int(next(line for line in said.split() if line.isdigit())))
+    forked = psutil.Process(int(next(line for line in said.splitlines() if line != "there")))
     child.ask_to_end()
     assert child.end(0.1) == -signal.SIGKILL
     assert not left([forked])
 
 
-def test_a_child_that_has_ended_by_itself_is_told_of_with_its_last_line(tmp_path):
-    child = _child(tmp_path, "print('first'); print('clusterlog: the last words'); raise SystemExit(5)")
+def test_a_child_that_has_ended_by_itself_is_told_of_with_its_last_line(tmp_path, child_of):
+    child = child_of("print('first'); print('clusterlog: the last words'); raise SystemExit(5)")
     while child.exit_code() is None:
         time.sleep(0.01)
     assert child.obituary() == f"child has ended (exit code 5): the last words; see {tmp_path / 'child.log'}"
@@ -116,8 +126,10 @@ def test_a_leash_ends_a_child_whose_parent_is_killed(tmp_path, left):
     )
     with subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
-        parent.kill()
+        try:
+            child = psutil.Process(int(parent.stdout.readline()))
+        finally:
+            parent.kill()
     assert not left([child])
 
 

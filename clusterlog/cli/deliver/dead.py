@@ -46,7 +46,7 @@ def dead(ctx: click.Context) -> None:
 @with_settings("home")
 @as_json
 def list_letters(settings: Settings, reason: str, limit: int, as_json: bool) -> None:
-    """List the events that were kept aside, the newest first, with their reasons."""
+    """List the events that were kept aside. The newest comes first, each with its reason."""
     found = _newest_first(settings, reason)
     shown = found[:limit] if limit else found
     if as_json:
@@ -72,7 +72,7 @@ def list_letters(settings: Settings, reason: str, limit: int, as_json: bool) -> 
 @with_settings("home")
 @as_json
 def show(settings: Settings, id: str, as_json: bool) -> None:
-    """Show one of them: why it was refused, where it was sent, and the event itself."""
+    """Show one of them: the event itself, why and where it was refused."""
     from clusterlog.store.document import parse
 
     letter = _only(settings, id)
@@ -110,9 +110,10 @@ def show(settings: Settings, id: str, as_json: bool) -> None:
 @with_settings("home")
 @as_json
 def replay(settings: Settings, ids: tuple[str, ...], everything: bool, reason: str, as_json: bool) -> None:
-    """Send them again by the ordinary road, under the ids they have.
+    """Send them again, under the ids they have.
 
-    Once whatever refused them is mended: a mapping, a template, a pipeline. What is refused again comes back here.
+    They go the ordinary road. To be done once whatever refused them is mended: a mapping, a template, a
+    pipeline. What is refused again comes back here.
     """
     from clusterlog.ship.dead.replay import event_of
     from clusterlog.ship.dead.replay import replay as back
