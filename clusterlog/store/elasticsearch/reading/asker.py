@@ -88,6 +88,16 @@ class Asker:
         answer = self.tried("POST", f"/{self.path}{of}/_search", body, params=_OPEN, timeout=timeout)
         return self.read(answer, "hits", damage)
 
+    def aggregation(self, body: dict[str, Any], name: str, damage: Damage, *, of: str = "") -> Mapping[str, Any]:
+        """One aggregation of a search; empty where no index was searched."""
+        told = self.search(body, damage, timeout=AUDIT_S, of=of)
+        found = told["aggregations"].get(name) if isinstance(told.get("aggregations"), dict) else None
+        if isinstance(found, dict):
+            return found
+        if isinstance(told.get("_shards"), dict) and not told["_shards"].get("total"):
+            return {}
+        raise StoreUnavailable(f"{self.client.url}: answers without what was to be counted")
+
     def buckets(
         self,
         clause: Clause,
@@ -102,7 +112,7 @@ class Asker:
         while True:
             asked = {"by": {"composite": composite, **({"aggs": dict(inside)} if inside else {})}}
             body = {"query": clause, "size": 0, "track_total_hits": False, "aggs": asked}
-            told = self.search(body, damage, timeout=AUDIT_S, of=of).get("aggregations", {}).get("by", {})
+            told = self.aggregation(body, "by", damage, of=of)
             found = told.get("buckets", ())
             yield from found
             if "after_key" not in told or not found:
@@ -112,7 +122,10 @@ class Asker:
     def count(self, clause: Clause, damage: Damage) -> int:
         """How many documents match a clause."""
         answer = self.tried("POST", f"/{self.path}/_count", {"query": clause}, params=_OPEN)
-        return int(self.read(answer, "count", damage)["count"])
+        told = self.read(answer, "count", damage)["count"]
+        if type(told) is not int:
+            raise StoreUnavailable(f"{answer.node}: answers without saying how many there are")
+        return told
 
     def read(self, answer: Answer, word: str, damage: Damage) -> Mapping[str, Any]:
         """The body of an answer that has ``word`` in it. Raises StoreUnavailable and StoreDenied for any other."""

@@ -59,7 +59,7 @@ def count(asker: Asker, clause: Clause, damage: Damage) -> int:
 def _shares(asker: Asker, clause: Clause, damage: Damage) -> list[_Share]:
     times = {"since": {"min": {"field": "@timestamp"}}, "until": {"max": {"field": "@timestamp"}}}
     by_index = {"terms": {"field": "_index", "size": _MOST_INDICES}, "aggs": times}
-    told = asker.search({"query": clause, "size": 0, "track_total_hits": False, "aggs": {"by": by_index}}, damage)
+    body = {"query": clause, "size": 0, "track_total_hits": False, "aggs": {"by": by_index}}
     return [
         _Share(
             bucket["key"],
@@ -67,7 +67,7 @@ def _shares(asker: Asker, clause: Clause, damage: Damage) -> list[_Share]:
             (int(bucket["since"]["value"] or 0) - 1) * _MILLISECOND,
             (int(bucket["until"]["value"] or 0) + 2) * _MILLISECOND,
         )
-        for bucket in told["aggregations"]["by"]["buckets"]
+        for bucket in asker.aggregation(body, "by", damage).get("buckets", ())
     ]
 
 
@@ -106,4 +106,4 @@ def _known(asker: Asker, clause: Clause, ids: Sequence[str], damage: Damage) -> 
         "track_total_hits": False,
         "aggs": {"ids": {"terms": {"field": field, "size": len(ids)}}},
     }
-    return len(asker.search(body, damage)["aggregations"]["ids"]["buckets"])
+    return len(asker.aggregation(body, "ids", damage).get("buckets", ()))

@@ -16,7 +16,7 @@ from typing import Any
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store.base import Progress, Sequences
-from clusterlog.store.elasticsearch.reading.asker import AUDIT_S, BUCKETS, Asker, Damage
+from clusterlog.store.elasticsearch.reading.asker import BUCKETS, Asker, Damage
 from clusterlog.store.elasticsearch.reading.clauses import ALL, Clause, all_of, none_of
 from clusterlog.store.elasticsearch.reading.distinct import stream_of
 from clusterlog.store.ranges import Ranges, merged, minus
@@ -127,8 +127,7 @@ class Numbers:
                 "track_total_hits": False,
                 "aggs": {"numbers": {"histogram": histogram}},
             }
-            told = self._asker.search(body, self._damage, timeout=AUDIT_S)
-            for bucket in told.get("aggregations", {}).get("numbers", {}).get("buckets", ()):
+            for bucket in self._asker.aggregation(body, "numbers", self._damage).get("buckets", ()):
                 number = int(bucket["key"])
                 stored.append((number, number))
                 if bucket["doc_count"] > 1:

@@ -23,6 +23,8 @@ FIRST_PAGE, LARGEST_PAGE = 256, 5_000
 PAGE_BYTES = 4 << 20
 """About how large an answer is made: of small documents it holds many, of large ones few."""
 KEEP_ALIVE = "5m"
+WAYS = (("_pit", "id"), ("_search/point_in_time", "pit_id"))
+"""How a point in time is asked for, and where its id stands: Elasticsearch's way and OpenSearch's."""
 _GROWTH = 4
 _MILLISECOND = 1_000_000
 _ABSENT = (400, 401, 403, 404, 405, 429, 501)
@@ -139,8 +141,7 @@ class _PointInTime:
         return told
 
     def _open(self) -> None:
-        """Elasticsearch and OpenSearch each have their own word for it."""
-        for way, member in (("_pit", "id"), ("_search/point_in_time", "pit_id")):
+        for way, member in WAYS:
             answer = self._asker.tried("POST", f"/{self._asker.path}/{way}", params={"keep_alive": KEEP_ALIVE})
             if answer.status == 200:
                 self._id, self._member = str(self._asker.read(answer, member, self._damage)[member]), member
@@ -153,9 +154,9 @@ class _PointInTime:
         """Let it go; if that fails it ends by itself."""
         if not self._id:
             return
-        path, ids = ("/_pit", self._id) if self._member == "id" else ("/_search/point_in_time", [self._id])
+        (way,) = (way for way, member in WAYS if member == self._member)
         with suppress(StoreUnavailable):
-            self._asker.client.call("DELETE", path, {self._member: ids})
+            self._asker.client.call("DELETE", f"/{way}", {self._member: self._id if way == "_pit" else [self._id]})
         self._id = ""
 
 
