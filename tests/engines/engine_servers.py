@@ -208,7 +208,11 @@ def start(
     )
     engine.user, engine.password = login
     engine.ca = ca
-    engine.wait()
+    try:
+        engine.wait()
+    except BaseException:
+        engine.stop()
+        raise
     return engine
 
 

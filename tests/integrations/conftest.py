@@ -108,7 +108,11 @@ class Served:
             self.process = subprocess.Popen(
                 [sys.executable, *command], cwd=directory, env=environ, stdout=out, stderr=err, start_new_session=True
             )
-        wait_until(self._listens, f"{command} listens")
+        try:
+            wait_until(self._listens, f"{command} listens")
+        except AssertionError:
+            self.stop()
+            raise
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, self.err.read_text()

@@ -186,7 +186,9 @@ class Process:
                 cwd=self.home.parent,
             )
         line = self.process.stdout.readline()
-        assert line, self.console.read_text()
+        if not line:
+            self.kill()
+            raise AssertionError(self.console.read_text())
         self.told = json.loads(line)
         self.url = self.told["url"]
         told = json.loads((self.home / "run" / "serve.json").read_bytes())["tokens"]

@@ -42,12 +42,12 @@ def said(home):
 @pytest.fixture
 def held(home):
     """Another process holds the lock of the home, and does nothing."""
-    other = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    yield other
-    other.communicate()
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        yield other
+        other.communicate()
 
 
 @pytest.fixture

@@ -391,16 +391,16 @@ sys.stdin.read()
 
 def test_two_runs_do_not_ingest_into_one_home(home, lines):
     home.one(home.log("a.log", *lines(1)))
-    holder = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(home.path / "run" / "ingest.lock")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(HomeBusy, match=f"ingested into by process {holder.pid}"):
-        home.one(home.log("b.log", *lines(1)))
-    holder.communicate()
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(HomeBusy, match=f"ingested into by process {holder.pid}"):
+            home.one(home.log("b.log", *lines(1)))
+        holder.communicate()
     assert counted(home.one(home.log("b.log", *lines(1, 1)))) == (1, 0, 0, 0)
 
 
@@ -471,14 +471,14 @@ def test_whoever_is_killed_at_any_moment_loses_nothing_and_doubles_nothing(home,
     log = home.log("shop.log", *lines(20_000))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for _ in range(3):
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", KILLED, str(home.path), str(log)], stdout=subprocess.PIPE, env=environment
-        )
-        assert process.stdout.readline() == b"begun\n"
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.random() * 0.25)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        ) as process:
+            assert process.stdout.readline() == b"begun\n"
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.random() * 0.25)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
     report = home.one(log)
     numbers = [number for _, number, *_ in home.records()]
     assert report.new + report.known == 20_000
