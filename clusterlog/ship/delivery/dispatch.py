@@ -270,7 +270,9 @@ class Dispatch:
                 self.breaker.busy(errand.attempt, now, self._chance(), failure.retry_after)
                 self._again(replace(batch, doubtful=True), now, why)
             case "again":
-                if not 0 <= batch.taken < self._taken:  # or it keeps only itself waiting
+                # What breaks off while others are taken keeps only itself waiting. As a probe it shows nothing, and
+                # there must be another one.
+                if not 0 <= batch.taken < self._taken or self.breaker.state(now) != "closed":
                     self.many.too_much(errand.number)
                     self.breaker.failed(errand.attempt, now, self._chance(), failure.retry_after)
                 self._broke_off(replace(batch, doubtful=True), now, why)
