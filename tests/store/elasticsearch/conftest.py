@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
+from certificates import Certificates
 
 from clusterlog.settings import load
 from clusterlog.store.base import Delivery
@@ -263,51 +260,6 @@ def proxy():
             return made
 
         yield start
-
-
-@dataclass
-class Certificates:
-    """Makes certificates in a directory, each as a PEM file with its key beside it, by ``openssl``."""
-
-    directory: Path
-    made: dict = field(default_factory=dict)
-
-    def _run(self, *arguments):
-        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
-
-    def authority(self, name="ca"):
-        """A certificate authority."""
-        made = self.directory / f"{name}.pem"
-        if not made.exists():
-            key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-            usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
-            self._run("req", "-x509", *key, "-out", made.name, "-subj", f"/CN={name}", "-days", "2", *usage)
-        return made
-
-    def server(self, name="server", authority="ca", names="DNS:localhost,IP:127.0.0.1", days=2):
-        """A server's certificate, signed by an authority."""
-        self.authority(authority)
-        made = self.directory / f"{name}.pem"
-        if not made.exists():
-            key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-            self._run("req", *key, "-out", f"{name}.csr", "-subj", "/CN=es", "-addext", f"subjectAltName={names}")
-            signer = ("-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-copy_extensions", "copy")
-            self._run("x509", "-req", "-in", f"{name}.csr", *signer, "-days", str(days), "-out", made.name)
-        return made
-
-    def context(self, certificate, *chain):
-        """What a server needs to present a certificate, with others behind it."""
-        together = self.directory / f"{certificate.stem}.chain.pem"
-        together.write_bytes(b"".join(each.read_bytes() for each in (certificate, *chain)))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(together, certificate.with_suffix(".key"))
-        return context
-
-    def fingerprint(self, certificate):
-        """SHA-256 of a certificate as ``openssl`` prints it, colons and capitals included."""
-        asked = ["openssl", "x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"]
-        told = subprocess.run(asked, check=True, capture_output=True, text=True)
-        return told.stdout.strip().partition("=")[2]
 
 
 @pytest.fixture(scope="session")
