@@ -113,7 +113,7 @@ class Api:
 
     def _audited(self) -> Lines:
         """An audit says how far it is long before it says anything else, so it runs in a thread of its own."""
-        lines: SimpleQueue[bytes | ClusterlogError | None] = SimpleQueue()
+        lines: SimpleQueue[bytes | Exception | None] = SimpleQueue()
         gone = Event()
 
         def advance(done: int, total: int) -> None:
@@ -126,7 +126,7 @@ class Api:
                 for each in self._fresh().audit(advance):
                     lines.put(dumps(_listed(each)) + b"\n")
                 lines.put(None)
-            except ClusterlogError as error:
+            except Exception as error:  # of whatever kind: somebody waits for a last line
                 lines.put(error)
 
         Thread(target=run, name="clusterlog-audit", daemon=True).start()

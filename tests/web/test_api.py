@@ -195,16 +195,19 @@ def test_a_store_that_fails_in_the_middle_ends_the_answer_with_an_error(ask, sto
     assert "Traceback" in capfd.readouterr().err
 
 
-def test_an_audit_that_fails_says_so(ask, store, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"), [(StoreUnavailable("cannot read"), "cannot read"), (KeyError("x"), "internal error: KeyError")]
+)
+def test_an_audit_that_fails_says_so(ask, store, monkeypatch, error, reason):
     def audit(progress):
         progress(0, 9)
         yield Sequences(INSTANCE, ((1, 2),))
-        raise StoreUnavailable("cannot read")
+        raise error
 
     monkeypatch.setattr(store, "audit", audit)
     lines = ask("GET", "/api/v1/audit", right="read").lines
     assert lines[0] == {"progress": [0, 9]}
-    assert lines[-1]["error"]["reason"] == "cannot read"
+    assert lines[-1]["error"]["reason"] == reason
 
 
 def test_who_does_not_wait_for_an_audit_ends_it(store, monkeypatch):

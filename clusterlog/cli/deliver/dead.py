@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def show(settings: Settings, id: str, as_json: bool) -> None:
     """Show one of them: the event itself, why and where it was refused."""
     from clusterlog.store.document import parse
 
-    letter = _only(settings, id)
+    letter = _only(_newest_first(settings), id)
     event: Any = None
     try:
         event = parse(letter.body)
@@ -178,8 +178,8 @@ def _newest_first(settings: Settings, reason: str = "") -> list[Letter]:
     return sorted(found.values(), key=lambda letter: letter.wall_ns, reverse=True)
 
 
-def _only(settings: Settings, id: str) -> Letter:
-    found = [letter for letter in _newest_first(settings) if letter.id.startswith(id)]
+def _only(letters: Iterable[Letter], id: str) -> Letter:
+    found = [letter for letter in letters if letter.id.startswith(id)]
     exact = [letter for letter in found if letter.id == id]
     if not found:
         raise NotFound(f"no dead letter {id!a}: `clusterlog dead ls` lists them")
@@ -194,7 +194,8 @@ def _chosen(settings: Settings, ids: tuple[str, ...], everything: bool, reason: 
         raise click.UsageError("which ones? Give ids, --reason TEXT or --all")
     if ids and everything:
         raise click.UsageError("ids and --all contradict each other")
-    found = [_only(settings, id) for id in ids] if ids else _newest_first(settings)
+    kept = _newest_first(settings)
+    found = [_only(kept, id) for id in ids] if ids else kept
     found = [letter for letter in found if reason.lower() in letter.reason.lower()]
     if not found:
         raise NotFound("no dead letters" + (" with such a reason" if reason else ""))
@@ -209,8 +210,10 @@ def _speaking(settings: Settings) -> Iterator[Say]:
 
     voice = Voice(settings)
     with _readable(settings):
-        yield voice.say
-        voice.end()
+        try:
+            yield voice.say
+        finally:
+            voice.end()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from clusterlog.ship.acknowledged import sync_directory
 from clusterlog.ship.dead.letters import Cause, Letter, encoded, letters_of, locked, segments
 from clusterlog.spool.budget import SEGMENT_BYTES, used_bytes
 from clusterlog.spool.segment import PRIORITY, SegmentName, frame
@@ -76,6 +77,8 @@ class Quarantine:
         self._name = replace(self._name, number=self._name.number + 1)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(self._directory / str(self._name), flags, 0o600)
+        for each in (self._directory, self._directory.parent):  # names must outlive a power cut as letters do
+            sync_directory(each)
         self._offset = 0
 
     def _make_room(self) -> None:

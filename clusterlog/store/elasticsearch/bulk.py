@@ -7,7 +7,7 @@ to where no data stream can be: an index made by chance would have none of the m
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from clusterlog.settings import Settings
@@ -24,7 +24,7 @@ _ASKED = (
 )
 """All of an answer that is looked at: the rest, names of indices and shards, is as long as an event."""
 _ASKED_PLACE = "items.*._index"
-_OPTIONAL = {"require_data_stream": "true", "include_source_on_error": "false"}
+_OPTIONAL: Mapping[str, str] = {"require_data_stream": "true", "include_source_on_error": "false"}
 """What Elasticsearch knows and OpenSearch refuses. A refusal names it, so no version has to be asked for."""
 _UNKNOWN_PARAMETER = re.compile(r"unrecognized parameters?:\s*(.*)")
 _THERE_ALREADY = "resource_already_exists_exception"
@@ -39,7 +39,7 @@ class ElasticsearchSink:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._lines = Lines(settings.environment)
-        self._optional = dict(_OPTIONAL)
+        self._optional = _OPTIONAL
         self._made: set[str] = set()
 
     def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
@@ -59,45 +59,48 @@ class ElasticsearchSink:
 
     def _deliver(self, batch: Sequence[Delivery], asked: str) -> Sequence[Outcome]:
         while True:
-            request = self._request(batch)
+            optional = self._optional
+            request = self._request(batch, optional)
             outcomes: list[Outcome] = []
             if request.body:
                 sent = len(batch) - len(request.settled)
-                answer = self._send(request.body, sent, asked)
-                if self._forgoes(answer):
+                answer = self._send(request.body, sent, {"filter_path": asked, **optional})
+                if self._forgoes(optional, answer):
                     continue
                 outcomes = [each if each is STORED else _explained(each) for each in judge(answer, sent)]
             for at in sorted(request.settled):
                 outcomes.insert(at, request.settled[at])
             return outcomes
 
-    def _request(self, batch: Sequence[Delivery]) -> Request:
+    def _request(self, batch: Sequence[Delivery], optional: Mapping[str, str]) -> Request:
         request = self._lines.request(batch)
-        if "require_data_stream" in self._optional:
+        if "require_data_stream" in optional:
             return request
         blocked = {stream: Outcome("blocked", why) for stream in request.streams if (why := self._lacks(stream))}
         return self._lines.request(batch, blocked) if blocked else request
 
-    def _send(self, body: bytes, sent: int, asked: str) -> Answer:
+    def _send(self, body: bytes, sent: int, params: Mapping[str, str]) -> Answer:
         """Never twice without the shipper's knowledge: what it sent before decides what a duplicate means."""
         return self._client.call(
             "POST",
             "/_bulk",
             body,
-            params={"filter_path": asked, **self._optional},
+            params=params,
             timeout=TIMEOUT_S,
             ndjson=True,
             again=False,
             known=all_created(sent),
         )
 
-    def _forgoes(self, answer: Answer) -> bool:
-        """Whether the server refused the request for parameters it does not know, which it is spared from now on."""
+    def _forgoes(self, sent: Mapping[str, str], answer: Answer) -> bool:
+        """Whether the server refused the request for parameters it does not know, which it is spared from now on.
+
+        ``sent`` are those of the request: another thread may have met the same meanwhile.
+        """
         error = answer.body.get("error") if answer.status == 400 and isinstance(answer.body, dict) else None
         named = _UNKNOWN_PARAMETER.search(str(error.get("reason"))) if isinstance(error, dict) else None
-        unknown = [name for name in self._optional if named and f"[{name}]" in named[1]]
-        for name in unknown:
-            self._optional.pop(name, None)
+        unknown = [name for name in sent if named and f"[{name}]" in named[1]]
+        self._optional = {name: value for name, value in self._optional.items() if name not in unknown}
         return bool(unknown)
 
     def _lacks(self, stream: str) -> str:

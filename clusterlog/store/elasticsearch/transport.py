@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from clusterlog import __version__
 from clusterlog.encode.compact import dumps, loads
-from clusterlog.errors import MissingExtra, StoreUnavailable
+from clusterlog.errors import MissingExtra, NotAllowed, SettingError, StoreUnavailable
 from clusterlog.settings import Settings
 
 try:
@@ -25,7 +25,7 @@ except ImportError:
 
 from clusterlog.store.elasticsearch.wire.credentials import Credentials, Kind
 from clusterlog.store.elasticsearch.wire.hosts import Host, hosts
-from clusterlog.store.elasticsearch.wire.node import Node, Way, proxy_for
+from clusterlog.store.elasticsearch.wire.node import Node, Way
 
 USER_AGENT = f"clusterlog/{__version__}"
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -56,13 +56,14 @@ class Answer:
 class Client:
     """Sends requests to the hosts of one URL, each to one that answers. Threads may share it."""
 
-    def __init__(self, ways: tuple[Way, ...], credentials: Credentials) -> None:
+    def __init__(self, ways: tuple[Way, ...], credentials: Credentials, *, compresses: bool | None = None) -> None:
         self.credentials = credentials
         self._by_place = {(way.host.scheme, way.host.name, way.host.port, way.host.path): way.host for way in ways}
         configs = [way.config(USER_AGENT) for way in ways]
         self._transport = Transport(configs, node_class=Node, max_retries=0, meta_header=False)
         self._transport.serializers = _Untouched()
-        self._compresses = not all(host.is_loopback() for host in self.hosts)
+        far = not all(host.is_loopback() for host in self.hosts)
+        self._compresses = far if compresses is None else compresses
 
     @classmethod
     def of(cls, settings: Settings, *, url: str = "", kind: Kind = "read") -> Client:
@@ -71,14 +72,8 @@ class Client:
         Nothing is sent yet. Raises SettingError and NotAllowed for settings and files that cannot be used.
         """
         credentials = Credentials.of(settings, kind)
-        found = hosts(url or settings.store)
-        return cls(
-            tuple(
-                Way(host, credentials, proxy_for(host, settings.proxy), settings.ca_file, settings.fingerprint)
-                for host in found
-            ),
-            credentials,
-        )
+        ways = tuple(Way.of(host, credentials, settings) for host in hosts(url or settings.store))
+        return cls(ways, credentials, compresses={"on": True, "off": False}.get(settings.compression))
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -116,13 +111,22 @@ class Client:
             if self._compresses and len(data) >= _COMPRESSED_FROM:
                 headers["content-encoding"] = "gzip"
                 data = zlib.compress(data, _LEVEL, _GZIP)
+        token = self.credentials.token
         meta, content = self._send(method, target, data, headers, timeout, again)
-        if meta.status == _UNAUTHORIZED and self.credentials.again():  # the key was replaced meanwhile
+        if meta.status == _UNAUTHORIZED and self._has_other(token):  # the key was replaced meanwhile
             meta, content = self._send(method, target, data, headers, timeout, again)
         node = meta.node
         host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
         body = None if content == known else _parsed(content)
         return Answer(meta.status, body, meta.headers, host.url, content, self.credentials.source(host))
+
+    def _has_other(self, token: str) -> bool:
+        """Whether the file of the token has another one than was refused; one that cannot be read now has none."""
+        try:
+            self.credentials.again()
+        except (SettingError, NotAllowed):
+            return False
+        return self.credentials.token != token
 
     def _send(
         self, method: str, target: str, data: bytes | None, headers: dict[str, str], timeout: float | None, again: bool

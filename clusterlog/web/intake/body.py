@@ -23,6 +23,8 @@ RETRY_AFTER_S = 1
 
 _GZIP = 31
 _CHUNK = 1 << 20
+_MOST_MEMBERS = 1_000
+"""Of one gzip file: each costs a copy of what comes behind it, and a sender makes one, or one a buffer."""
 
 
 class Load:
@@ -108,9 +110,12 @@ def unpacked(headers: Headers, body: bytes, share: Share) -> bytes:
     if coding != "gzip":
         raise Fault(415, ILLEGAL, f"Content-Encoding {coding[:40]!a} is not known here: send gzip, or plain")
     kept: list[bytes] = []
-    size = 0
+    size = members = 0
     try:
         while body:  # a gzip file may have several members, one after the other (RFC 1952, 2.2)
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise zlib.error(f"it has more than {_MOST_MEMBERS:,} members")
             unpacker = zlib.decompressobj(_GZIP)
             while not unpacker.eof:
                 piece = unpacker.decompress(body, _CHUNK)

@@ -69,3 +69,11 @@ def test_the_oldest_letters_make_room_beyond_the_limit_and_are_named(kept, tmp_p
     assert 0 < found[0] < 55
     assert kept.take_dropped() == [("i", 0, found[0] - 1)]
     assert kept.take_dropped() == []
+
+
+def test_the_name_of_a_new_file_is_as_durable_as_the_letters_in_it(kept, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(quarantine, "sync_directory", synced.append)
+    kept.keep(delivery(1, b"{}"), "because", 7)
+    kept.keep(delivery(2, b"{}"), "because", 7)
+    assert synced == [tmp_path / "dead", tmp_path]

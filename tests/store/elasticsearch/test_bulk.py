@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -227,3 +228,28 @@ def test_an_unknown_path_waits_for_a_person(elasticsearch, sink, delivery, datas
     with pytest.raises(StoreUnavailable) as told:
         sink(f"{elasticsearch.url}/not/here").deliver([delivery(dataset, 1)])
     assert told.value.advice == "wait" and "no handler" in str(told.value)
+
+
+def test_several_that_meet_an_unknown_parameter_at_once_all_do_without_it(sink, speaker, delivery):
+    refused = threading.Barrier(2, timeout=60)
+
+    def answer(request):
+        if b"include_source_on_error" not in request:
+            return _http(200, {"errors": False, "items": [{"create": {"status": 201}}]})
+        refused.wait()
+        reason = "request [/_bulk] contains unrecognized parameter: [include_source_on_error]"
+        return _http(400, {"error": {"type": "illegal_argument_exception", "reason": reason}})
+
+    sent = sink(f"http://127.0.0.1:{speaker(answer).port}")
+    with ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(sent.deliver, [delivery("clusterlog.app", n)]) for n in (1, 2)]
+        assert [each.result()[0].status for each in begun] == ["stored", "stored"]
+
+
+def _http(status, body):
+    content = json.dumps(body).encode()
+    return b"HTTP/1.1 %d Told\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+        status,
+        len(content),
+        content,
+    )

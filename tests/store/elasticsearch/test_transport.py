@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from clusterlog.errors import StoreUnavailable
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+REFUSAL = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 
 def test_an_answer_has_status_parsed_body_headers_and_the_host_without_credentials(client, elasticsearch):
@@ -89,13 +93,37 @@ def test_each_host_gets_its_own_password_and_no_other(client, speaker):
 def test_a_replaced_token_is_taken_from_its_file_without_a_word(client, speaker, tmp_path):
     file = tmp_path / "token"
     file.write_text("old")
-    refuses = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-    server = speaker(lambda request: ANSWER if b"ApiKey new" in request else refuses)
+    server = speaker(lambda request: ANSWER if b"ApiKey new" in request else REFUSAL)
     asked = client(f"http://127.0.0.1:{server.port}", token_file=str(file))
     assert asked.call("GET", "/").status == 401
     file.write_text("new")
     assert asked.call("GET", "/").status == 200
     assert len(server.requests) == 3
+
+
+def test_several_that_are_refused_with_the_same_token_all_take_the_new_one(client, speaker, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("old")
+    refused = threading.Barrier(2, timeout=60)
+
+    def answer(request):
+        if b"ApiKey new" in request:
+            return ANSWER
+        refused.wait()
+        return REFUSAL
+
+    asked = client(f"http://127.0.0.1:{speaker(answer).port}", token_file=str(file))
+    file.write_text("new")
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result().status for each in [pool.submit(asked.call, "GET", "/") for _ in range(2)]] == [200, 200]
+
+
+def test_a_token_file_that_is_gone_for_a_moment_leaves_the_refusal_as_it_is(client, speaker, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("old")
+    asked = client(f"http://127.0.0.1:{speaker(REFUSAL).port}", token_file=str(file))
+    file.unlink()
+    assert asked.call("GET", "/").status == 401
 
 
 def test_a_redirection_is_not_followed_with_our_credentials(client, speaker):

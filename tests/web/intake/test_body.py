@@ -67,6 +67,13 @@ def test_gzip_is_unpacked_with_several_members_as_well(share):
     assert unpacked(Headers({"content-encoding": "identity"}), b"as it is", share) == b"as it is"
 
 
+def test_gzip_of_members_without_number_is_refused_as_each_costs_a_copy_of_the_rest(share):
+    assert unpacked(PACKED, gzip.compress(b"a") * 1_000, share) == b"a" * 1_000
+    with pytest.raises(Fault, match="more than 1,000 members") as caught:
+        unpacked(PACKED, gzip.compress(b"") * 1_000_000, share)
+    assert caught.value.status == 400
+
+
 @pytest.mark.parametrize("sent", [b"no gzip", gzip.compress(b"abc")[:-3], gzip.compress(b"abc") + b"more", b"\x1f\x8b"])
 def test_what_is_no_whole_gzip_is_refused(share, sent):
     with pytest.raises(Fault) as caught:

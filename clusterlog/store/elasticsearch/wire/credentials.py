@@ -24,7 +24,7 @@ _STRENGTH = {"argument": 2, "environment": 1}
 
 @dataclass(slots=True)
 class Credentials:
-    """The token in force. ``again`` reads its file once more, as keys are replaced while a process runs."""
+    """The token in force, for all threads. ``again`` reads its file anew, as keys are replaced while a process runs."""
 
     kind: Kind
     token: str = field(default="", repr=False)
@@ -48,12 +48,10 @@ class Credentials:
         made.again()
         return made
 
-    def again(self) -> bool:
-        """Read the file again; whether that gave another token."""
-        if not self.file:
-            return False
-        before, self.token = self.token, _read(Path(self.file), self.kind)
-        return self.token != before
+    def again(self) -> None:
+        """Read the file again. Raises SettingError where it holds no token, NotAllowed where it cannot be read."""
+        if self.file:
+            self.token = _read(Path(self.file), self.kind)
 
     def header(self, host: Host) -> str:
         """The value of ``Authorization`` for a host, empty for none. A token is stronger than what a URL says."""
