@@ -21,7 +21,6 @@ from elastic_transport import (
     TransportError,
 )
 from elastic_transport.client_utils import DEFAULT, DefaultType
-from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import make_headers, parse_url
 
@@ -87,6 +86,7 @@ class Node(BaseNode):
         super().__init__(config)
         self._way: Way = config._extras[_WAY]
         self._open, self._close = _opener(self._way)
+        self._answered = False
 
     def perform_request(  # type: ignore[override] # the transport takes a pair
         self,
@@ -112,7 +112,8 @@ class Node(BaseNode):
         try:
             response = self._send(method, f"{self.path_prefix}{target}", body, own, timeout)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _failed(error, self._way, answer_s) from error
+            raise self._failed(error, answer_s) from error
+        self._answered = True
         meta = ApiResponseMeta(
             status=response.status,
             http_version="1.1",
@@ -130,14 +131,14 @@ class Node(BaseNode):
                 raise
         return self._open(*request)
 
+    def _failed(self, error: Exception, answer_s: float) -> TransportError:
+        way = self._way
+        told = sentence(error, way.host.url, without_credentials(way.proxy), answer_s, answered=self._answered)
+        return ConnectionTimeout(told, (error,)) if was_sent(error) else ConnectionError(told, (error,))
+
     def close(self) -> None:
         """Close its connections."""
         self._close()
-
-
-def _failed(error: Exception, way: Way, answer_s: float) -> TransportError:
-    told = sentence(error, way.host.url, without_credentials(way.proxy), answer_s)
-    return ConnectionTimeout(told, (error,)) if was_sent(error) else ConnectionError(told, (error,))
 
 
 Opener = Callable[..., urllib3.BaseHTTPResponse]
@@ -146,7 +147,7 @@ Opener = Callable[..., urllib3.BaseHTTPResponse]
 def _opener(way: Way) -> tuple[Opener, Callable[[], None]]:
     """How a request is sent to a host (method, target, body, headers, timeout), and how its connections are closed."""
     options: dict[str, Any] = {"maxsize": CONNECTIONS, "block": True}
-    connection: type[HTTPSConnection] = HTTPSConnection
+    connection: type[tls.SecureConnection] = tls.SecureConnection
     if way.host.scheme == "https":
         if way.fingerprint:
             connection = tls.pinned(way.fingerprint)

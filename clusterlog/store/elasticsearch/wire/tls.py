@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,25 @@ def _bare() -> ssl.SSLContext:
     return context
 
 
-class PinnedConnection(HTTPSConnection):
+class SecureConnection(HTTPSConnection):
+    """A connection that tells why a server ended it, also where that shows only while the request is written.
+
+    In TLS 1.3 a client has shaken hands, and may write, before the server has seen that it shows no certificate: what
+    the server then says lies unread in front of the end of the connection, which is all that writing meets.
+    """
+
+    def request(self, *given: Any, **more: Any) -> None:
+        """Send a request. Raises ssl.SSLError, that of the server's alert where there is one."""
+        try:
+            super().request(*given, **more)
+        except ssl.SSLError:
+            if self.sock is not None:
+                with suppress(TimeoutError):
+                    self.sock.recv(1)  # raises what the alert says
+            raise
+
+
+class PinnedConnection(SecureConnection):
     """A connection to a server whose certificate is known by its fingerprint."""
 
     pin: Pin

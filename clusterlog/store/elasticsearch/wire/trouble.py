@@ -14,7 +14,14 @@ from urllib3 import exceptions
 from clusterlog.store.elasticsearch.wire.tls import WrongFingerprint
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-_WANTS_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"})
+_WANTS_CERTIFICATE = frozenset(
+    {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE"}
+)
+"""The last is what Java says, and so Elasticsearch: bad is that there is none."""
+_HINTS = {
+    "http": "; does it speak https?",
+    "https": "; does it want a certificate of ours, which clusterlog does not send?",
+}
 _EXPIRED, _NOT_YET = 10, 9
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21})
 _OTHER_NAME = frozenset({62, 63, 64})
@@ -28,8 +35,11 @@ def was_sent(error: BaseException) -> bool:
     return not isinstance(error, exceptions.SSLError | exceptions.LocationValueError)
 
 
-def sentence(error: BaseException, url: str, proxy: str, answer_s: float) -> str:
-    """One line: where, what, and what mends it. ``url`` and ``proxy`` have no credentials in them."""
+def sentence(error: BaseException, url: str, proxy: str, answer_s: float, *, answered: bool = False) -> str:
+    """One line: where, what, and what mends it. ``url`` and ``proxy`` have no credentials in them.
+
+    ``answered``: the host has answered before, so that how it is spoken to is right.
+    """
     causes = tuple(_causes(error))
     if isinstance(error, exceptions.ProxyError):
         return f"{url}: {_of_proxy(causes, proxy)}"
@@ -47,7 +57,7 @@ def sentence(error: BaseException, url: str, proxy: str, answer_s: float) -> str
         return f"{where}: connected, but no answer within {answer_s:g} s"
     if isinstance(error, exceptions.LocationValueError):
         return f"{where}: no name a host can have"
-    return f"{where}: {_of_connection(causes, url)}"
+    return f"{where}: {_of_connection(causes, '' if answered else url)}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -119,8 +129,7 @@ def _of_connection(causes: tuple[BaseException, ...], url: str) -> str:
         if isinstance(cause, http.client.IncompleteRead):
             return "the connection broke in the middle of the answer"
         if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
-            hint = "; does it speak https?" if url.startswith("http:") else ""
-            return f"closed the connection without an answer{hint}"
+            return f"closed the connection without an answer{_HINTS.get(url.partition(':')[0], '')}"
         if isinstance(cause, http.client.BadStatusLine | http.client.HTTPException):
             return "answers with something that is not HTTP"
     return f"the connection failed: {str(causes[-1])[:200]}"

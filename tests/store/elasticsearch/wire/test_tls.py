@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import struct
+import threading
+
 import pytest
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import SSLError
 
 from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
+from clusterlog.store.elasticsearch.wire.trouble import sentence
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 
 
 @pytest.fixture
@@ -92,12 +102,113 @@ def test_a_copy_of_the_authority_behind_a_certificate_it_did_not_sign_is_not_bel
     assert "signed by nobody" in told
 
 
-def test_a_server_that_wants_a_certificate_of_ours_is_told_from_others(client, secure, certificates):
+@pytest.fixture
+def wanting(speaker, certificates):
+    """Start a server that wants a certificate of ours, and at the end of the handshake does as it is told; its port."""
+
+    def start(end, version):
+        context = certificates.context(certificates.server())
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificates.authority())
+        context.maximum_version = version
+        return speaker(tls=Wanting(context, end)).port
+
+    return start
+
+
+class Wanting:
+    """Shakes hands by its own pace: in the place of a context, whose ``wrap_socket`` would choose it."""
+
+    def __init__(self, context, end):
+        self.context, self.end = context, end
+
+    def wrap_socket(self, connection, server_side):
+        received, alert = ssl.MemoryBIO(), ssl.MemoryBIO()
+        hands = self.context.wrap_bio(received, alert, server_side=server_side)
+        while True:
+            try:
+                hands.do_handshake()
+            except ssl.SSLWantReadError:
+                connection.sendall(alert.read())
+                received.write(connection.recv(65536))
+            except ssl.SSLError:
+                self.end(connection, alert.read())
+                raise
+
+
+def closes(connection, alert):
+    connection.sendall(alert)
+
+
+def closes_when_it_has_read_all(connection, alert):
+    connection.sendall(alert)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
+def resets(connection, alert):
+    connection.sendall(alert)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("end", [closes, closes_when_it_has_read_all, resets])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_certificate_of_ours_is_told_from_others(client, wanting, certificates, end, version):
+    asked = client(f"https://localhost:{wanting(end, version)}", ca_file=str(certificates.authority()))
+    with pytest.raises(StoreUnavailable, match="wants a certificate of ours, which clusterlog does not send"):
+        asked.call("POST", "/_bulk", bytes(8 << 20))
+
+
+@pytest.mark.parametrize("pace", ["the server is faster", "the client is faster"])
+def test_what_a_server_said_is_read_also_where_it_ended_the_connection_before_the_request(
+    client, wanting, certificates, monkeypatch, pace
+):
+    """Both orders by force: the server's end is there before anything is written, or only when all is written."""
+    ended, written = threading.Event(), threading.Event()
+
+    def end(connection, alert):
+        if pace == "the client is faster":
+            assert written.wait(10)
+        resets(connection, alert)
+        connection.close()
+        ended.set()
+
+    def request(connection, *given, _own=HTTPSConnection.request, **more):
+        if pace == "the server is faster":
+            assert ended.wait(10)
+        try:
+            _own(connection, *given, **more)
+        finally:
+            written.set()
+            assert ended.wait(10)
+
+    monkeypatch.setattr(HTTPSConnection, "request", request)
+    asked = client(f"https://localhost:{wanting(end, ssl.TLSVersion.TLSv1_3)}", ca_file=str(certificates.authority()))
+    with pytest.raises(StoreUnavailable, match="wants a certificate of ours, which clusterlog does not send"):
+        asked.call("GET", "/")
+
+
+def test_of_a_server_that_ends_connections_without_a_word_it_is_asked_whether_it_wants_one(
+    client, secure, certificates
+):
     server = secure(certificates.server())
-    server.tls.verify_mode = 2
-    server.tls.load_verify_locations(certificates.authority())
-    with pytest.raises(StoreUnavailable, match="wants a certificate of ours"):
-        client(f"https://localhost:{server.port}", ca_file=str(certificates.authority())).call("GET", "/")
+    server.answer = None
+    asked = client(f"https://localhost:{server.port}", ca_file=str(certificates.authority()))
+    with pytest.raises(StoreUnavailable, match="without an answer; does it want a certificate of ours"):
+        asked.call("GET", "/")
+    server.answer = ANSWER
+    asked.call("GET", "/")
+    server.answer = None
+    with pytest.raises(StoreUnavailable, match=r"without an answer$"):
+        asked.call("GET", "/")
+
+
+def test_a_certificate_that_java_calls_bad_is_the_one_it_wants_of_us():
+    error = ssl.SSLError(1, "[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate")
+    error.reason = "SSLV3_ALERT_BAD_CERTIFICATE"
+    told = sentence(SSLError(error), "https://es:9200", "", 1.0)
+    assert told == "https://es:9200: wants a certificate of ours, which clusterlog does not send"
 
 
 @pytest.mark.parametrize(
