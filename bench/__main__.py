@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import bulk, calls, commands, ingest, scale, store, tail
+from bench import bulk, calls, commands, ingest, lookup, scale, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -50,6 +50,7 @@ def main() -> None:
         "tail": tail.table,
         "ingest": ingest.table,
         "bulk": bulk.table,
+        "lookup": lookup.table,
         "scale": scale.table,
     }
     for name in [each for each in sys.argv[1:] if each != SHORT] or subjects:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch, helpers
 
 from bench import progress
+from bench.server import running
 from clusterlog.cli.home.delivery import shipper_of
 from clusterlog.settings import Settings, load
 from clusterlog.ship.homelock import HomeLock
@@ -32,9 +32,6 @@ from clusterlog.spool.segment import Record
 
 EVENTS = int(os.environ.get("BENCH_BULK", "20000"))
 ROUNDS = 5
-URL = os.environ.get("BENCH_URL", "")
-"""A server that runs already; else one of those that tests start is started."""
-ENGINES = Path(__file__).parents[1] / "tests" / "engines"
 MAPPINGS = {
     "dynamic_templates": [{"texts": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}],
     "properties": {"@timestamp": {"type": "date_nanos"}, "message": {"type": "text"}, "labels": {"type": "flattened"}},
@@ -63,7 +60,7 @@ class _OfTheServersAge(Urllib3HttpNode):
 
 def table() -> None:
     """Ship ``BENCH_BULK`` (20,000) events several times each way; the best round of each counts."""
-    with _server() as (url, name):
+    with running() as (url, name):
         ours, theirs = _measured(url, name)
     print(f"\nbulk requests into {name}, {EVENTS:,} events a round, best of {ROUNDS}")
     print(f"{'':28}{'events/s':>12}{'CPU µs/event':>15}")
@@ -153,36 +150,3 @@ def _prepare(client: Elasticsearch, environment: str) -> None:
         data_stream={},
         template={"settings": {"number_of_replicas": 0}, "mappings": MAPPINGS},
     )
-
-
-@contextmanager
-def _server() -> Iterator[tuple[str, str]]:
-    """URL and name of a server: the one that is named, or the newest of those that tests know, started for this."""
-    if URL:
-        yield URL, _name_of(URL)
-        return
-    sys.path.insert(0, str(ENGINES))
-    import engine_servers
-
-    name = next(
-        (each for each in ("elasticsearch-9.5", "elasticsearch-8.19") if not engine_servers.available(each)), ""
-    )
-    if not name:
-        sys.exit("bench bulk needs a server: `make engines`, or BENCH_URL")
-    directory = Path(tempfile.mkdtemp(prefix="clusterlog-engine-"))
-    engine = engine_servers.start(name, directory)
-    try:
-        yield engine.url, _name_of(engine.url)
-    finally:
-        engine.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _name_of(url: str) -> str:
-    from contextlib import closing
-
-    from clusterlog.store.elasticsearch.reach import greeted
-    from clusterlog.store.elasticsearch.transport import Client
-
-    with closing(Client.of(_settings(Path(tempfile.gettempdir())), url=url)) as client:
-        return greeted(client)
