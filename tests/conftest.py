@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,13 @@ hypothesis.settings.register_profile("clusterlog", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("clusterlog")
 
 _SETTINGS_FROM_OUTSIDE = ("CLUSTERLOG_", "OTEL_", "STATE_DIRECTORY", "XDG_STATE_HOME", "NO_COLOR", "FORCE_COLOR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> None:
+    """A shell that starts the run in the background turns Ctrl-C off in it and in all it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -202,9 +202,8 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _in_front() -> None:
-    """Own the terminal, and obey Ctrl-C, which whoever runs the tests may have turned off."""
+    """Own the terminal."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Terminal:

@@ -77,10 +77,11 @@ def test_when_it_is_ready_it_says_where_it_is_and_where_the_tokens_are(served, h
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order_and_it_says_what_it_shipped(served, home, number):
+def test_a_signal_ends_it_in_order_and_it_says_what_it_shipped(process, home, number):
     speaker = home.speaker()
     speaker.say("near")
-    speaker.end()
+    speaker.end()  # before it begins: of whoever lives it tells, which counts as well
+    served = Serving(process, "--home", home, "--listen", "127.0.0.1:0")
     code, (begun, ended) = served.end(number)
     assert code == 0
     assert begun == f"serving {home} at {served.told['url']}; tokens in {served.file}; Ctrl-C ends it"
