@@ -21,13 +21,19 @@ from clusterlog.errors import NotAllowed, SettingError
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DURATIONS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PATHS = frozenset({"home", "user_key", "token_file", "ca_file"})
+_PATHS = frozenset({"home", "user_key", "token_file", "ca_file", "cert_file", "key_file"})
 """Settings that are paths: in a file relative to the file's folder, else to the working directory."""
 _SWITCHES = frozenset({"traceback", "pager"})
 """Environment variables of ours that are no settings."""
 _LINKS = re.compile(r"service_(host|port(_\w+)?)|port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?")
 """What Kubernetes and Docker put into every container beside a service that is called clusterlog."""
 CONSOLES = ("auto", "on", "off")
+COMPRESSIONS = ("auto", "on", "off")
+SINKS = (
+    *("file", "stdout", "http", "https", "logstash+http", "logstash+https"),
+    *("lumberjack+tcp", "lumberjack+tls", "jsonlines+tcp", "jsonlines+tls"),
+)
+"""Schemes of the ends that events can be shipped to."""
 DURABILITIES = ("page-cache", "interval", "level", "strict")
 
 
@@ -99,6 +105,14 @@ def console(value: Any) -> str:
     word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
     if word not in CONSOLES:
         raise ValueError(f"one of {', '.join(CONSOLES)}")
+    return str(word)
+
+
+def compression(value: Any) -> str:
+    """Whether what is sent is compressed."""
+    word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    if word not in COMPRESSIONS:
+        raise ValueError(f"one of {', '.join(COMPRESSIONS)}")
     return str(word)
 
 
@@ -184,11 +198,17 @@ class Settings:
     environment: str = _setting(named, "development", "deployment environment; part of the data stream's name")
     home: str = _setting(text, "", "state directory; empty: .clusterlog here or above; in production the system's")
     store: str = _setting(address("http", "https"), "", "where events are asked for; empty: embedded in the home")
-    sink: str = _setting(address("file", "stdout", "http", "https"), "", "where events are shipped; empty: the store")
+    sink: str = _setting(address(*SINKS), "", "where events are shipped; empty: the store")
+    kibana: str = _setting(address("http", "https"), "", "Kibana and its space: https://host:5601/s/ops; empty: no links")
     token: str = _setting(text, "", "API key or token for the store, as it is or as id:key", secret=True)
     token_file: str = _setting(text, "", "file with the token; read again when the store refuses it")
     ca_file: str = _setting(text, "", "certificates to trust, PEM; empty: those this machine trusts")
     fingerprint: str = _setting(fingerprint, "", "SHA-256 of the store's certificate, or of the CA that signed it")
+    cert_file: str = _setting(text, "", "our own certificate, for servers that want one, PEM; empty: none")
+    key_file: str = _setting(text, "", "the key of our certificate, PEM, without a password; empty: in cert_file")
+    compression: str = _setting(
+        compression, "auto", "what is sent elsewhere: auto (where a server tells if it cannot read it), on, off"
+    )
     proxy: str = _setting(proxy, "environment", "way to the store: environment (HTTPS_PROXY, NO_PROXY), none or a URL")
     level: str = _setting(level, "INFO", "level of the root logger")
     trust: str = _setting(text, "private", "whose request ids are believed: private, none, * or networks")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterlog.errors import SettingError
-from clusterlog.settings import Settings, without_credentials
+from clusterlog.settings import SINKS, Settings, without_credentials
 from clusterlog.ship.delivery.batch import Limits
 from clusterlog.store.base import Sink
 
@@ -47,6 +47,11 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
 
         client = Client.of(settings, url=url, kind="write")
         return ElasticsearchSink(client, settings), client.url, _FAR
+    if scheme.startswith(("logstash+", "lumberjack+", "jsonlines+")):
+        from clusterlog.ship.sinks.logstash.opening import SCHEMES, open_logstash
+
+        if scheme in SCHEMES:
+            return open_logstash(settings, url)
     raise SettingError(
-        f"{without_credentials(url)!r} is no sink to ship to: use http://, https://, file:PATH, stdout: or no sink"
+        f"{without_credentials(url)!r} is no sink to ship to: use {', '.join(f'{each}:' for each in SINKS)} or no sink"
     )

@@ -96,25 +96,28 @@ class Client:
         ndjson: bool = False,
         again: bool = True,
         known: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request; any status is an answer. ``path`` is quoted already, ``timeout`` is in seconds.
 
         ``again``: the request may be sent to another host where it may have reached one, as a question may. What
         certainly did not arrive goes to another host in any case. ``known``: content that is not parsed, since who
-        asks knows what it means. Raises StoreUnavailable if nobody answers.
+        asks knows what it means. ``headers`` are for servers of another kind: they are sent as well, or instead of ours
+        of the same name, and nothing is compressed. Raises StoreUnavailable if nobody answers.
         """
         target = f"{path}?{_query(params)}" if params else path
-        headers = {"accept": JSON, "accept-encoding": "gzip"}
+        sent = {"accept": JSON, "accept-encoding": "gzip"}
         data = dumps(body) if isinstance(body, dict) else body
         if data is not None:
-            headers["content-type"] = NDJSON if ndjson else JSON
-            if self._compresses and len(data) >= _COMPRESSED_FROM:
-                headers["content-encoding"] = "gzip"
+            sent["content-type"] = NDJSON if ndjson else JSON
+            if self._compresses and len(data) >= _COMPRESSED_FROM and headers is None:
+                sent["content-encoding"] = "gzip"
                 data = zlib.compress(data, _LEVEL, _GZIP)
+        sent |= headers or {}
         token = self.credentials.token
-        meta, content = self._send(method, target, data, headers, timeout, again)
+        meta, content = self._send(method, target, data, sent, timeout, again)
         if meta.status == _UNAUTHORIZED and self._has_other(token):  # the key was replaced meanwhile
-            meta, content = self._send(method, target, data, headers, timeout, again)
+            meta, content = self._send(method, target, data, sent, timeout, again)
         node = meta.node
         host = self._by_place[node.scheme, node.host, node.port, node.path_prefix]
         body = None if content == known else _parsed(content)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from clusterlog.errors import SettingError
 from clusterlog.settings import without_credentials
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _HOST = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?"
     r"(?:(?P<login>[^@/?#]*)@)?"
@@ -48,28 +49,32 @@ class Host:
             return False
 
 
-def hosts(url: str) -> tuple[Host, ...]:
+def hosts(url: str, ports: Mapping[str, int] = _PORTS, what: str = "a store") -> tuple[Host, ...]:
     """The hosts, all different. What a later one leaves out (scheme, user, port, path) is as for the first.
+
+    ``ports`` are those of the schemes it may begin with, ``what`` is said to be there.
 
     A path may stand behind the last one instead. A comma in a password is written ``%2C``, an ``@`` ``%40``, as in
     every URL. Raises SettingError.
     """
     found: list[Host] = []
     for part in url.split(","):
-        found.append(_host(part.strip(), found[0] if found else None, url))
+        found.append(_host(part.strip(), found[0] if found else None, url, ports, what))
     path = found[0].path or found[-1].path
     found = [each if each.path else replace(each, path=path) for each in found]
     return tuple(dict.fromkeys(found))
 
 
-def _host(part: str, first: Host | None, url: str) -> Host:
+def _host(part: str, first: Host | None, url: str, ports: Mapping[str, int], what: str) -> Host:
     read = _HOST.fullmatch(part)
     if read is None:
-        raise SettingError(f"{without_credentials(url)!r} is no URL of a store: expected https://host:9200")
+        form = "https://host:9200" if ports is _PORTS else f"{list(ports)[-1]}://host:port"
+        raise SettingError(f"{without_credentials(url)!r} is no URL of {what}: expected {form}")
     scheme = (read["scheme"] or (first.scheme if first else "")).lower()
-    if scheme not in _PORTS:
-        raise SettingError(f"{without_credentials(url)!r} is no URL of a store: it begins with http:// or https://")
-    port = int(read["port"]) if read["port"] else first.port if first else _PORTS[scheme]
+    if scheme not in ports:
+        schemes = " or ".join(f"{each}://" for each in ports)
+        raise SettingError(f"{without_credentials(url)!r} is no URL of {what}: it begins with {schemes}")
+    port = int(read["port"]) if read["port"] else first.port if first else ports[scheme]
     if not 0 < port < 65536:
         raise SettingError(f"{without_credentials(url)!r}: {port} is no port")
     login = None if first is None else first.login

@@ -25,10 +25,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import make_headers, parse_url
 
 from clusterlog.errors import SettingError
-from clusterlog.settings import without_credentials
+from clusterlog.settings import Settings, without_credentials
 from clusterlog.store.elasticsearch.wire import tls
 from clusterlog.store.elasticsearch.wire.credentials import Credentials
 from clusterlog.store.elasticsearch.wire.hosts import Host
+from clusterlog.store.elasticsearch.wire.identity import present
 from clusterlog.store.elasticsearch.wire.trouble import sentence, was_sent
 
 CONNECT_S = 5.0
@@ -39,13 +40,23 @@ _WAY = "_clusterlog_way"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one host is reached. ``proxy`` is a URL, empty for none; ``fingerprint`` as in the setting."""
+    """How one host is reached. ``proxy`` is a URL, empty for none; ``fingerprint`` as in the setting.
+
+    ``own`` are the files of the certificate we show, and of its key.
+    """
 
     host: Host
     credentials: Credentials
     proxy: str = ""
     ca_file: str = ""
     fingerprint: str = ""
+    own: tuple[str, str] = ("", "")
+
+    @classmethod
+    def of(cls, host: Host, credentials: Credentials, settings: Settings) -> Way:
+        """As the settings say. Raises SettingError for a proxy that cannot be used."""
+        own = settings.cert_file, settings.key_file
+        return cls(host, credentials, proxy_for(host, settings.proxy), settings.ca_file, settings.fingerprint, own)
 
     def config(self, user_agent: str) -> NodeConfig:
         """What the transport's pool of nodes wants to know of it."""
@@ -150,9 +161,10 @@ def _opener(way: Way) -> tuple[Opener, Callable[[], None]]:
     connection: type[tls.SecureConnection] = tls.SecureConnection
     if way.host.scheme == "https":
         if way.fingerprint:
-            connection = tls.pinned(way.fingerprint)
+            connection = tls.pinned(way.fingerprint, way.own)
         else:
             options["ssl_context"] = tls.verifying(way.ca_file)
+            present(options["ssl_context"], *way.own)
     secure: type[HTTPSConnectionPool] = type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
     if way.proxy:
         return _through_proxy(way, secure, options)

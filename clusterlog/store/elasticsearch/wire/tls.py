@@ -17,6 +17,7 @@ from typing import Any
 from urllib3.connection import HTTPSConnection
 
 from clusterlog.errors import NotAllowed, SettingError
+from clusterlog.store.elasticsearch.wire.identity import present
 
 
 class WrongFingerprint(ssl.SSLError):
@@ -55,17 +56,21 @@ class AuthorityFound(ssl.SSLError):
 
 
 class Pin:
-    """A fingerprint, and what is known of the certificate that has it. One per host."""
+    """A fingerprint, and what is known of the certificate that has it. One per host.
 
-    def __init__(self, fingerprint: str) -> None:
+    ``own`` are the files of the certificate we show, and of its key.
+    """
+
+    def __init__(self, fingerprint: str, own: tuple[str, str] = ("", "")) -> None:
         self.fingerprint = fingerprint
+        self._own = own
         self._authority: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
         """For the next connection: one that verifies, once the authority is known."""
         if self._authority is not None:
             return self._authority
-        context = _bare()
+        context = _bare(self._own)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
@@ -81,15 +86,16 @@ class Pin:
             return
         if self.fingerprint not in found:
             raise WrongFingerprint(found[0])
-        authority = _bare()
+        authority = _bare(self._own)
         authority.load_verify_locations(cadata=presented[found.index(self.fingerprint)])
         self._authority = authority
         raise AuthorityFound
 
 
-def _bare() -> ssl.SSLContext:
+def _bare(own: tuple[str, str]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    present(context, *own)
     return context
 
 
@@ -123,16 +129,16 @@ class PinnedConnection(SecureConnection):
         self.assert_hostname = None if context.check_hostname else False
         super().connect()
         if context.verify_mode == ssl.CERT_NONE:
-            self.pin.judge(_presented(self.sock))
+            self.pin.judge(presented(self.sock))
         self.is_verified = True
 
 
-def pinned(fingerprint: str) -> type[PinnedConnection]:
-    """The class of connections to one host, whose certificate has that fingerprint."""
-    return type("PinnedConnection", (PinnedConnection,), {"pin": Pin(fingerprint)})
+def pinned(fingerprint: str, own: tuple[str, str] = ("", "")) -> type[PinnedConnection]:
+    """The class of connections to one host, whose certificate has that fingerprint; ``own`` as of ``Pin``."""
+    return type("PinnedConnection", (PinnedConnection,), {"pin": Pin(fingerprint, own)})
 
 
-def _presented(sock: Any) -> list[bytes]:
+def presented(sock: Any) -> list[bytes]:
     """The certificates a server presented, in DER, its own first; only that one where Python does not give the rest."""
     own = sock.getpeercert(binary_form=True)
     if hasattr(sock, "get_unverified_chain"):  # from Python 3.13 on
