@@ -133,18 +133,17 @@ def test_an_answer_beside_a_shipper_that_hangs_comes_all_the_same(run, said, hel
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_shipping_in_order(home, shipping, run, until, number):
-    speaker = home.speaker()
-    speaker.say("last words")
-    speaker.end()
+def test_a_signal_ends_shipping_in_order(said, process, run, until, number):
+    shipping = process("ship", "--home", said)
+    until(lambda: HomeLock.holder(said.path) == shipping.pid, "the shipper holds the lock")
     shipping.send_signal(number)
     _, err = shipping.communicate(timeout=30)
     assert shipping.returncode == 0
     begun, ended = err.decode().splitlines()
-    assert begun == f"shipping {home} to {home.path / 'store'}; Ctrl-C ends it"
-    assert ended.startswith("shipped 3 events to ")
-    assert HomeLock.holder(home.path) == 0
-    assert run("search", "--count", "message: last").out == "1\n"
+    assert begun == f"shipping {said} to {said.path / 'store'}; Ctrl-C ends it"
+    assert ended.startswith("shipped 5 events to ")
+    assert HomeLock.holder(said.path) == 0
+    assert run("search", "--count", "message: line").out == "3\n"
 
 
 def test_shipping_until_the_end_of_input_says_nothing_and_ends_with_it(process, home, until):
