@@ -25,7 +25,7 @@ _SPOKEN = {"linger": "60s", "disk_limit": "1GiB"}
 _FOUND = {"service": "the program's name", "node": "the host's name", "home": "see below"}
 _GROUPS = (
     ("Who speaks", ("service", "node", "environment")),
-    ("Where events go", ("home", "store", "sink", "durability", "disk_limit")),
+    ("Where events go", ("home", "store", "sink", "kibana", "durability", "disk_limit")),
     ("How the store is reached", ("token", "token_file", "ca_file", "fingerprint", "proxy")),
     ("What is logged", ("level", "debug", "console", "throttle", "metrics")),
     ("Requests", ("trust", "propagate_to", "linger")),
