@@ -18,9 +18,12 @@ _WANTS_CERTIFICATE = frozenset(
     {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE"}
 )
 """The last is what Java says, and so Elasticsearch: bad is that there is none."""
+_REFUSES_CERTIFICATE = frozenset(
+    {"TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_CERTIFICATE_EXPIRED"}
+)
 _HINTS = {
     "http": "; does it speak https?",
-    "https": "; does it want a certificate of ours, which clusterlog does not send?",
+    "https": "; does it want a certificate of ours (cert_file, key_file)?",
 }
 _EXPIRED, _NOT_YET = 10, 9
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21})
@@ -89,7 +92,10 @@ def _of_tls(error: ssl.SSLError, url: str) -> str:
     if error.reason in _NO_TLS:
         return f"does not speak TLS: write http{url.removeprefix('https')}"
     if error.reason in _WANTS_CERTIFICATE:
-        return "wants a certificate of ours, which clusterlog does not send"
+        return "wants a certificate of ours that it trusts: set cert_file and key_file"
+    if error.reason in _REFUSES_CERTIFICATE:
+        told = error.reason.partition("_ALERT_")[2].lower().replace("_", " ")
+        return f"does not accept our certificate ({told}): cert_file has to be signed by an authority it trusts"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "closed the connection during the TLS handshake"
     return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"

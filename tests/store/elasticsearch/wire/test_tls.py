@@ -156,7 +156,7 @@ def resets(connection, alert):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_server_that_wants_a_certificate_of_ours_is_told_from_others(client, wanting, certificates, end, version):
     asked = client(f"https://localhost:{wanting(end, version)}", ca_file=str(certificates.authority()))
-    with pytest.raises(StoreUnavailable, match="wants a certificate of ours, which clusterlog does not send"):
+    with pytest.raises(StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"):
         asked.call("POST", "/_bulk", bytes(8 << 20))
 
 
@@ -185,7 +185,7 @@ def test_what_a_server_said_is_read_also_where_it_ended_the_connection_before_th
 
     monkeypatch.setattr(HTTPSConnection, "request", request)
     asked = client(f"https://localhost:{wanting(end, ssl.TLSVersion.TLSv1_3)}", ca_file=str(certificates.authority()))
-    with pytest.raises(StoreUnavailable, match="wants a certificate of ours, which clusterlog does not send"):
+    with pytest.raises(StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"):
         asked.call("GET", "/")
 
 
@@ -208,7 +208,7 @@ def test_a_certificate_that_java_calls_bad_is_the_one_it_wants_of_us():
     error = ssl.SSLError(1, "[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate")
     error.reason = "SSLV3_ALERT_BAD_CERTIFICATE"
     told = sentence(SSLError(error), "https://es:9200", "", 1.0)
-    assert told == "https://es:9200: wants a certificate of ours, which clusterlog does not send"
+    assert told == "https://es:9200: wants a certificate of ours that it trusts: set cert_file and key_file"
 
 
 @pytest.mark.parametrize(
