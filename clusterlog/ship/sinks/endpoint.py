@@ -99,7 +99,7 @@ class Endpoint:
 
     def trouble(self, error: OSError, *, handshake: bool = False) -> str:
         """One line about what broke a connection, or kept it from coming about."""
-        if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in _NO_TLS:
             return f"{self.url}: does not speak TLS: write {self.url.replace('tls:', 'tcp:', 1)}"
         if isinstance(error, ssl.SSLError | socket.gaierror):
             return sentence(error, self.url, "", CONNECT_S)
