@@ -11,6 +11,7 @@ import http.client
 import json
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -22,11 +23,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-Fault = Literal["none", "429", "503", "html", "hang", "cut", "cut within", "lost", "fewer", "slow"]
+Fault = Literal["none", "401", "413", "429", "503", "html", "hang", "cut", "cut within", "lost", "fewer", "slow"]
 """``hang``: no answer for a while, then the connection is closed. ``cut``: closed before anything is done. ``lost``:
-the server does it, and the answer never comes; ``cut within``: half of it comes. ``fewer``: some items are missing."""
+the server does it, and the answer never comes; ``cut within``: half of it comes. ``fewer``: some items are missing.
+``413`` is what a gateway says to what is larger than ``FaultProxy.most``; what is not passes."""
 
 FAULTS: tuple[Fault, ...] = ("429", "503", "html", "hang", "cut", "cut within", "lost", "fewer", "slow")
+"""Those that may be over with the next request."""
 
 Script = Callable[[str], Fault]
 """The path of a request → what is done to it."""
@@ -53,28 +56,49 @@ def always(fault: Fault) -> Script:
     return lambda path: fault if "/_bulk" in path else "none"
 
 
+def everywhere(fault: Fault) -> Script:
+    """Every request meets this, whatever it asks."""
+    return lambda path: fault
+
+
 class FaultProxy:
     """Stands before ``target`` (a URL) at ``url``. A context manager; ``script`` may be changed at any time.
 
-    ``counts`` tells what was done, by fault; ``seconds`` are how long it hangs or is slow.
+    ``counts`` tells what was done, by fault; ``seconds`` are how long it hangs or is slow, ``most`` how many bytes of a
+    request pass it. With ``tls`` it speaks that, with whatever certificate is set when somebody connects.
     """
 
-    def __init__(self, target: str, script: Script = lambda path: "none", *, seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        target: str,
+        script: Script = lambda path: "none",
+        *,
+        seconds: float = 0.5,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+    ) -> None:
         self.script = script
         self.seconds = seconds
+        self.most = 0
+        self.tls = tls
         self.counts: Counter[str] = Counter()
         self.ended = threading.Event()
         where = urlsplit(target)
         self._target = where.hostname or "", where.port or 80
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.proxy = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.server_address[1]
 
     @property
     def requests(self) -> int:
@@ -115,6 +139,13 @@ class _Server(ThreadingHTTPServer):
     proxy: FaultProxy
     daemon_threads = True
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Who comes next; hands are shaken in the thread of that connection."""
+        connection, address = super().get_request()
+        if self.proxy.tls is not None:
+            connection = self.proxy.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who asked is gone, or was killed."""
 
@@ -130,8 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         fault = proxy.script(self.path)
+        if fault == "413" and len(body) <= proxy.most:
+            fault = "none"
         proxy.count(fault, self.path)
         match fault:
+            case "401":
+                self._answer(401, b'{"error":{"type":"security_exception","reason":"unable to authenticate"}}')
+            case "413":
+                self._answer(413, PAGE, "text/html")
             case "429":
                 self._answer(429, b'{"error":{"type":"es_rejected_execution_exception","reason":"full"},"status":429}')
             case "503":

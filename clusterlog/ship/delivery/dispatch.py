@@ -89,7 +89,7 @@ class Dispatch:
 
     def told(self) -> dict[str, Any]:
         """How it goes, as ``clusterlog.status/1`` tells it under ``delivery``."""
-        away = self.failing and (self.failure is None or self.failure.advice == "again")
+        away = self._refusal and self.failing and (self.failure is None or self.failure.advice == "again")
         return {
             "store": "reachable" if not self.error else "unreachable" if away else "refusing",
             "breaker": self.breaker.state(self._monotonic()),
@@ -195,8 +195,9 @@ class Dispatch:
 
     def _took(self, errand: Errand, found: Judged) -> None:
         now = self._monotonic()
+        self._refusal, self.failure = "", None
         if found.safe:
-            self._taken, self._halvings, self._refusal = self._taken + 1, 0, ""
+            self._taken, self._halvings = self._taken + 1, 0
         if found.again:
             self.many.too_much(errand.number)
         else:

@@ -248,6 +248,20 @@ def test_what_a_person_must_mend_for_some_events_holds_up_no_others(desk, server
     assert server.numbers() == list(range(40))
 
 
+def test_why_events_wait_is_what_was_said_of_them_and_not_what_was_said_before(desk, server, make):
+    server.fault = lambda batch: StoreUnavailable("a page of a proxy")
+    desk.dispatch.offer([make(1)])
+    desk.dispatch.turn()
+    assert (desk.dispatch.error, desk.dispatch.told()["store"]) == ("a page of a proxy", "unreachable")
+    server.fault = lambda batch: None
+    server.verdict = lambda each: Outcome("blocked", "no template")
+    desk.run(600)
+    assert (desk.dispatch.error, desk.dispatch.told()["store"]) == ("no template", "refusing")
+    server.verdict = lambda each: Outcome("retry", "full")
+    desk.run(61)
+    assert (desk.dispatch.error, desk.dispatch.told()["store"]) == ("full", "refusing")
+
+
 @pytest.mark.parametrize("error", [StoreDenied("wrong password (401)"), StoreUnavailable("leads elsewhere", "wait")])
 def test_who_refuses_us_is_asked_rarely_and_with_little_until_somebody_has_mended_it(desk, server, make, error):
     server.fault = lambda batch: error
