@@ -28,7 +28,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
     with paint.progress("reading the spools", "bytes") as advance:
         told = read(settings, advance)
-    if settings.store and told["store"]["state"] == "unknown":
+    if settings.store and not settings.sink and told["store"]["state"] == "unknown":
         told["store"] |= _sign_of_life(settings)
     if not settings.home_path.is_dir():
         paint.say(
@@ -81,6 +81,8 @@ def _ago(seconds: float | None) -> str:
 
 
 def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
+    from clusterlog.ship.sinks.promise import in_words
+
     pid, store, backlog = told["shipper"]["pid"], told["store"], told["backlog"]
     running = told["shipper"]["state"] == "running"
     waits = "nothing waits"
@@ -88,19 +90,24 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
         waits = f"{paint.counted(backlog['events'], 'event')}, {paint.size(backlog['bytes'])}"
         waits += f", the oldest of them said {_ago(backlog['oldest_age_s'])}"
     lost = told["dropped"]
+    elsewhere = "://" in store["url"]
     state = paint.inked(store["state"], {"reachable": "good", "unknown": "dim"}.get(store["state"], "bad"))
-    none = _NO_SHIPPER + ("" if store["url"].startswith("http") else _HERE)
+    # A store in the home that no shipper has open is opened by whoever asks: there is nothing that could be known.
+    shown = "" if store["state"] == "unknown" and not elsewhere else f"  {state}"
+    none = _NO_SHIPPER + ("" if elsewhere else _HERE)
     about = store["error"] or store.get("server")
     refused = f"{paint.counted(told['dead'], 'event')} in dead/, the first for: {escaped(told['dead_reason'] or '-')}"
     rows = [
         ("home", escaped(told["home"])),
         ("shipper", (f"running, process {pid}" if pid else "running") if running else none),
-        ("store", f"{escaped(store['url'])}  {state}" + (f": {escaped(about)}" if about else "")),
+        ("store", f"{escaped(store['url'])}{shown}" + (f": {escaped(about)}" if about else "")),
         ("waiting", waits),
         ("events", f"{paint.amount(told['accepted'])} accepted, {paint.amount(told['shipped'])} shipped"),
         ("lost", paint.inked(dropped(lost), "bad") if lost else "nothing"),
         ("refused", paint.inked(refused, "bad") if told["dead"] else "nothing"),
     ]
+    if words := in_words(told["store"]["url"]):
+        rows.insert(3, ("promise", paint.inked(words, "W") if store["promise"] == "sent" else words))
     if told["delivery"]:
         rows.insert(3, ("delivery", _delivery(told["delivery"])))
         rows += [("warning", paint.inked(escaped(text), "W")) for text in told["delivery"]["warnings"]]

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from clusterlog.cli.deliver.ship import Asked
 from clusterlog.cli.demo.plan import endless, plan
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
-from clusterlog.errors import HomeBusy, MissingExtra
+from clusterlog.errors import HomeBusy, MissingExtra, StoreDenied, StoreUnavailable
 from clusterlog.settings import Settings, names
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NEEDED = (
     *("flask", "gunicorn", "httpx", "lark", "opentelemetry", "opentelemetry.sdk.trace", "requests", "starlette"),
     *("tantivy", "uvicorn", "zstandard"),
 )
-_WAY = ("store", "sink", "token", "token_file", "ca_file", "fingerprint")
+_WAY = ("store", "sink", "token", "token_file", "ca_file", "fingerprint", "cert_file", "key_file", "proxy")
 """Settings that lead to the store, which commands with this home need as well."""
 
 KEPT_RATE = 5.0
@@ -80,6 +80,7 @@ def _run(settings: Settings, stop: Asked, requests: int, seed: int, rate: float 
     from clusterlog.cli.demo.run import Run
     from clusterlog.cli.demo.shipping import Shipping
 
+    _introduced(settings)
     directory = _prepared(settings)
     told = _as_environment(settings)
     with Shipping(settings.home_path, directory / "ship.log", told) as shipping:
@@ -133,6 +134,26 @@ def _unless(stop: Asked, advance: paint.Advance) -> paint.Advance:
     return tell
 
 
+def _introduced(settings: Settings) -> None:
+    """Raise StoreDenied now where a server does not know us, and not when all is done and nothing can be delivered.
+
+    One that does not answer may do so by then.
+    """
+    url = settings.sink or settings.store
+    if not url.startswith(("http://", "https://")):
+        return
+    from clusterlog.store.elasticsearch.reach import greeted
+    from clusterlog.store.elasticsearch.transport import Client
+
+    with closing(Client.of(settings, url=url, kind="write")) as client:
+        try:
+            greeted(client)
+        except StoreDenied:
+            raise
+        except StoreUnavailable:
+            pass
+
+
 def _prepared(settings: Settings) -> Path:
     """The directory for the consoles of the processes. Raises what speaks against this home."""
     from clusterlog.ship.homelock import HomeLock
@@ -163,7 +184,7 @@ def _configure(settings: Settings, urls: dict[str, str]) -> None:
         return
     key = settings.user_key or "user.key"
     values = {"user_key": os.path.relpath(key, settings.home) if settings.home_path in Path(key).parents else key}
-    values |= {name: getattr(settings, name) for name in _WAY if getattr(settings, name)}
+    values |= {name: getattr(settings, name) for name in _WAY if settings.origins[name] != "default"}
     lines = [MARK, *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())]
     lines += ["", *(f"# {name} {url}" for name, url in urls.items() if name != "bank")]
     beside = path.with_suffix(f".{os.getpid()}")

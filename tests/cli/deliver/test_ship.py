@@ -221,7 +221,7 @@ def test_status_tells_what_waits_and_what_was_shipped(run, said):
     assert lines[:3] == [
         f"home      {said}",
         "shipper   none: `clusterlog ship` delivers what waits; trace and search deliver it first",
-        f"store     {said.path / 'store'}  unknown",
+        f"store     {said.path / 'store'}",
     ]
     assert lines[3].startswith("waiting   7 events, ")
     assert lines[4:7] == ["events    7 accepted, 0 shipped", "lost      nothing", "refused   nothing"]

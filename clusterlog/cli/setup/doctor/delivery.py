@@ -14,6 +14,7 @@ from clusterlog.errors import ClusterlogError
 from clusterlog.search.instant import instant, spoken
 from clusterlog.search.story.event import part, text
 from clusterlog.settings import Settings
+from clusterlog.ship.sinks.promise import in_words, promise_of
 from clusterlog.ship.status import status
 from clusterlog.store.base import Store
 from clusterlog.store.document import parse
@@ -32,6 +33,8 @@ def examine(settings: Settings, now_ns: int) -> Iterator[Finding]:
         yield from _shipper(settings)
     if settings.sink.startswith(("http:", "https:")):
         yield from _remote(settings, settings.sink, "sink")
+    elif in_words(settings.sink):
+        yield _queue(settings)
     newest = None
     if settings.store:
         yield from _remote(settings, settings.store, "store")
@@ -65,7 +68,9 @@ def _shipper(settings: Settings) -> Iterator[Finding]:
     elif running:
         yield Finding("shipper", "ok", f"process {told['shipper']['pid']} runs, {counted(waiting, 'event')} wait")
     else:
-        yield Finding("shipper", "note", f"none runs; {counted(waiting, 'event')} wait, trace and search deliver them")
+        who = "`clusterlog ship` delivers" if settings.sink or settings.store else "trace and search deliver"
+        waits = f"{counted(waiting, 'event')} waiting: {who} what waits" if waiting else "nothing waits"
+        yield Finding("shipper", "note", f"none runs; {waits}")
     lost = told["dropped"]
     if lost:
         reasons = ", ".join(f"{amount(count)} {reason}" for reason, count in sorted(lost.items()))
@@ -94,6 +99,21 @@ def _remote(settings: Settings, url: str, check: str) -> Iterator[Finding]:
         return
     if lacks is not None:
         yield _rights(lacks)
+
+
+def _queue(settings: Settings) -> Finding:
+    """Whether a sink can be reached that cannot be asked anything: whatever is sent there becomes an event."""
+    from clusterlog.ship.sinks.logstash.opening import touch
+
+    words = in_words(settings.sink)
+    try:
+        said = f"{touch(settings)} lets itself be connected to; {words}"
+    except ClusterlogError as error:
+        mend = "mend what it says, or set where it is; events wait in the spool meanwhile"
+        return Finding("sink", "problem", str(error), mend)
+    if promise_of(settings.sink) == "sent":
+        return Finding("sink", "warning", said, "ship to its http or beats input: logstash+https://, lumberjack+tls://")
+    return Finding("sink", "ok", said)
 
 
 def _rights(lacks: Mapping[str, Sequence[str]]) -> Finding:

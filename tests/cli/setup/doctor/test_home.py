@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import pytest
 
-from clusterlog.cli.setup.doctor import clock
+from clusterlog.cli.setup.doctor import clock, delivery
 from clusterlog.cli.setup.doctor import home as home_room
 from clusterlog.errors import StoreUnavailable
 from clusterlog.spool import filesystem
@@ -139,6 +139,21 @@ def test_a_shipper_that_does_not_run_while_events_wait(found, home):
     waiting = found()["shipper"]
     assert waiting["state"] == ("problem" if time.time_ns() > 1_793_707_300_000_000_000 else "note")
     assert "2 events" in waiting["text"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ((), "none runs; 2 events waiting: trace and search deliver what waits"),
+        (("--store", "http://127.0.0.1:1"), "none runs; 2 events waiting: `clusterlog ship` delivers what waits"),
+    ],
+)
+def test_who_delivers_what_was_said_just_now(found, home, monkeypatch, words, text):
+    home.path.mkdir()
+    monkeypatch.setattr(delivery, "LATE_S", float("inf"))
+    assert found(*words)["shipper"]["text"] == "none runs; nothing waits"
+    home.speaker().say("hello")
+    assert found(*words)["shipper"]["text"] == text
 
 
 def test_a_store_that_does_not_answer(found, home):
