@@ -12,6 +12,7 @@ from clusterlog.settings import Settings, without_credentials
 from clusterlog.ship.acknowledged import Acknowledged, IntervalSet, replace
 from clusterlog.ship.dead.letters import letters
 from clusterlog.ship.homelock import HomeLock
+from clusterlog.ship.sinks.promise import promise_of
 from clusterlog.spool.reader import Instance, instances, records
 from clusterlog.spool.segment import Record
 from clusterlog.store.base import Progress, unseen
@@ -34,7 +35,8 @@ def publish(home: Path, url: str, error: str, delivery: Mapping[str, Any] | None
 def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
     """``clusterlog.status/1`` of a home (CONTRACTS); ``progress`` counts bytes of the spools.
 
-    Beside what the contract names, an instance has ``seen_s``, seconds since its last event in the spool, and
+    Beside what the contract names, ``store`` has ``promise``, what it means that it takes an event
+    (``ship.sinks.promise``); an instance has ``seen_s``, seconds since its last event in the spool, and
     ``waiting``, how many of its events are not delivered; ``dead_reason`` is why the first of the dead letters is one;
     ``delivery`` is how it goes while a shipper runs.
     """
@@ -55,7 +57,7 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
     shipped, (dead, dead_reason) = acknowledged.totals["shipped"], _letters(home)
     delivery = told.get("delivery") if pid else None
     error = told.get("error", "") if pid else ""
-    url = (told.get("url") if pid else "") or settings.store or str(home / "store")
+    url = (told.get("url") if pid else "") or settings.sink or settings.store or str(home / "store")
     return {
         "schema": SCHEMA,
         "home": str(home),
@@ -64,6 +66,7 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
             "url": without_credentials(url),
             "state": _state(delivery, error) if pid else "unknown",
             "error": error or None,
+            "promise": promise_of(url),
         },
         "backlog": {"events": backlog.events, "bytes": backlog.bytes, "oldest_age_s": backlog.oldest_age_s()},
         "accepted": shipped + dead + backlog.events,

@@ -71,7 +71,7 @@ def summary(told: dict[str, Any], sink: str, seconds: float) -> str:
     """What was shipped, for people; ``told`` is a report as ``told_of`` gives it."""
     if told["stored"] is None:
         return f"delivered by the shipper of this home in {seconds:.1f} s"
-    parts = [f"{paint.counted(told['stored'], 'event')} to {escaped(sink)} in {seconds:.1f} s"]
+    parts = [f"{paint.counted(told['stored'], 'event')} to {escaped(sink)}{_promised(sink)} in {seconds:.1f} s"]
     if told["duplicates"]:
         parts.append(f"{paint.amount(told['duplicates'])} were there already")
     if told["dead"]:
@@ -79,6 +79,14 @@ def summary(told: dict[str, Any], sink: str, seconds: float) -> str:
     if told["dropped"]:
         parts.append("dropped by their writers: " + dropped(told["dropped"]))
     return "shipped " + "; ".join(parts)
+
+
+def _promised(sink: str) -> str:
+    """In brackets, what it means that a sink takes an event, where that is not simply that it is stored."""
+    from clusterlog.ship.sinks.promise import in_words
+
+    words = in_words(sink)
+    return f" ({words})" if words else ""
 
 
 def dropped(reasons: dict[str, int]) -> str:
@@ -97,7 +105,7 @@ def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
     with HomeLock.take(settings.home_path):
         shipper, sink = shipper_of(settings)
         if not until_eof:
-            paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}; Ctrl-C ends it")
+            paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}{_promised(sink)}; Ctrl-C ends it")
         shipper.run(stop, Teller(settings, sink).tell)
     return shipper.report, sink
 

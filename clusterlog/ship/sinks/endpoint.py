@@ -20,6 +20,7 @@ except ImportError:
     raise MissingExtra("a sink at a URL", "elasticsearch") from None
 
 CONNECT_S = 5.0
+_OBJECTS_S = 0.3
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 
@@ -39,14 +40,14 @@ class Certificates:
 
 
 class Endpoint:
-    """A host and how its connections are made. A scheme that ends in ``tls`` is one with TLS. Threads may share it.
+    """A host and how its connections are made: with TLS, if its scheme ends in ``tls`` or ``https``.
 
-    Raises SettingError and NotAllowed for certificates that cannot be used.
+    Threads may share it. Raises SettingError and NotAllowed for certificates that cannot be used.
     """
 
     def __init__(self, host: Host, certificates: Certificates) -> None:
         self.host = host
-        self.has_tls = host.scheme.endswith("tls")
+        self.has_tls = host.scheme.endswith(("tls", "https"))
         own = certificates.cert_file, certificates.key_file
         self._pin = Pin(certificates.fingerprint, own) if certificates.fingerprint else None
         self._context = verifying(certificates.ca_file) if self.has_tls and self._pin is None else None
@@ -77,6 +78,17 @@ class Endpoint:
                 raw.close()
             raise StoreUnavailable(self.trouble(error, handshake=handshake)) from None
 
+    def touch(self) -> None:
+        """Connect, and wait a moment for what a server may have against us. Raises StoreUnavailable."""
+        with self.connect() as connection:
+            connection.settimeout(_OBJECTS_S)
+            try:
+                connection.recv(1)
+            except TimeoutError:
+                return
+            except OSError as error:
+                raise StoreUnavailable(self.trouble(error)) from None
+
     def _raw(self) -> socket.socket:
         made = socket.create_connection((self.host.name, self.host.port), CONNECT_S)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -100,7 +112,8 @@ class Endpoint:
     def trouble(self, error: OSError, *, handshake: bool = False) -> str:
         """One line about what broke a connection, or kept it from coming about."""
         if isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in _NO_TLS:
-            return f"{self.url}: does not speak TLS: write {self.url.replace('tls:', 'tcp:', 1)}"
+            plain = self.url.replace("tls:", "tcp:", 1).replace("https:", "http:", 1)
+            return f"{self.url}: does not speak TLS: write {plain}"
         if isinstance(error, ssl.SSLError | socket.gaierror):
             return sentence(error, self.url, "", CONNECT_S)
         if handshake and isinstance(error, TimeoutError):

@@ -30,6 +30,19 @@ def open_logstash(settings: Settings, url: str) -> _Opened:
     return SCHEMES[url.partition(":")[0]](settings, url)
 
 
+def touch(settings: Settings) -> str:
+    """Connect to each host of ``sink``, TLS included, send nothing and hang up; its name for people.
+
+    A proxy is passed over: what is behind it is not known. Raises StoreUnavailable with what is wrong.
+    """
+    scheme = settings.sink.partition(":")[0]
+    ports = {**_HTTP, **_LUMBERJACK, **_LINES}
+    found = hosts(settings.sink, {scheme: ports[scheme]}, "a sink")
+    for host in found:
+        Endpoint(host, Certificates.of(settings)).touch()
+    return _name(found)
+
+
 def _http(settings: Settings, url: str) -> _Opened:
     from clusterlog.ship.sinks.logstash.http import HttpSink
     from clusterlog.store.elasticsearch.transport import Client
