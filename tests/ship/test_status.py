@@ -56,8 +56,13 @@ def test_the_holder_and_its_trouble_are_named(home):
         publish(home.path, "http://user:secret@es", "nobody answers")
         told = status_of(home)
     assert told["shipper"] == {"state": "running", "pid": os.getpid()}
-    assert told["store"] == {"url": "http://es", "state": "unreachable", "error": "nobody answers"}
-    assert status_of(home)["store"] == {"url": str(home.path / "store"), "state": "unknown", "error": None}
+    assert told["store"] == {"url": "http://es", "state": "unreachable", "error": "nobody answers", "promise": "stored"}
+    assert status_of(home)["store"] == {
+        "url": str(home.path / "store"),
+        "state": "unknown",
+        "error": None,
+        "promise": "stored",
+    }
 
 
 def shipping_child(home, delay):
