@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from clusterlog.store.elasticsearch.reading import spans
@@ -83,7 +83,8 @@ def _in_both(asker: Asker, clause: Clause, older: Sequence[_Share], newer: _Shar
         side = all_of((clause, _within(asker, since, until), {"terms": {"_index": [each.index for each in shares]}}))
         sides.append((asker.count(side, damage), side))
     (_, fewer), (_, more) = sorted(sides, key=lambda side: side[0])
-    ids = (hit.key[1] for hit in Pages(asker, fewer, "oldest", damage, keys=True).hits())
+    hits = Pages(asker, fewer, "oldest", damage, keys=True).hits()
+    ids = (id for id, _ in groupby(hit.key[1] for hit in hits))  # copies stand side by side, and count as one
     return sum(_known(asker, more, batch, damage) for batch in _batches(ids))
 
 
@@ -94,7 +95,7 @@ def _within(asker: Asker, since: int, until: int) -> Clause:
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
     rest = iter(ids)
     while batch := list(islice(rest, LOOKED_UP_AT_ONCE)):
-        yield list(dict.fromkeys(batch))
+        yield batch
 
 
 def _known(asker: Asker, clause: Clause, ids: Sequence[str], damage: Damage) -> int:

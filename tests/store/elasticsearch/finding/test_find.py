@@ -9,7 +9,7 @@ import pytest
 
 from clusterlog.errors import Incomplete
 from clusterlog.store.base import Sequences
-from clusterlog.store.elasticsearch.reading import pages
+from clusterlog.store.elasticsearch.reading import distinct, pages
 from clusterlog.store.query import Exists, Match, Query, Range
 from clusterlog.testing.contracts import INSTANCE, delivery
 from clusterlog.testing.strategies import BEGIN
@@ -65,6 +65,15 @@ def test_a_third_copy_is_the_same_event_too(store):
     assert store.count(Query()) == 2
     assert store.count(Query(Match("labels.n", 5))) == 1
     assert store.sequences(INSTANCE).twice == ((1, 2),)
+
+
+def test_copies_are_counted_once_wherever_a_batch_of_them_ends(store, monkeypatch):
+    monkeypatch.setattr(distinct, "LOOKED_UP_AT_ONCE", 1)
+    for _ in range(2):
+        fill(store, delivery(1, at=1), delivery(2, at=2))
+        rolled_over(store)
+    fill(store, *(delivery(n, at=n) for n in range(1, 7)))  # more than both together have, so theirs are looked up
+    assert store.count(Query()) == 6
 
 
 @pytest.fixture
