@@ -5,6 +5,7 @@ ClusterlogError                 exit code 70
 ├── QueryError                  2   a query that cannot be read; carries the position
 ├── MissingExtra                2   a command whose optional dependencies are not installed
 ├── NotFound                    1   nothing matched (as grep)
+│   └── Ambiguous               1   several matched where one is meant
 ├── HomeBusy                    3   another process holds the lock of the home
 ├── StoreUnavailable            3   the store, or what it stands on, does not answer
 │   └── StoreDenied             4   it answers that we may not
@@ -61,6 +62,10 @@ class NotFound(ClusterlogError):
     """Nothing matched."""
 
     exit_code = 1
+
+
+class Ambiguous(NotFound):
+    """Several things matched where one is meant; the message says how to name one of them."""
 
 
 class HomeBusy(ClusterlogError):

@@ -199,7 +199,6 @@ class Settings:
     home: str = _setting(text, "", "state directory; empty: .clusterlog here or above; in production the system's")
     store: str = _setting(address("http", "https"), "", "where events are asked for; empty: embedded in the home")
     sink: str = _setting(address(*SINKS), "", "where events are shipped; empty: the store")
-    kibana: str = _setting(address("http", "https"), "", "Kibana and its space: https://host:5601/s/ops; empty: no links")
     kibana: str = _setting(address("http", "https"), "", "Kibana and its space: https://host:5601/s/ops; empty: none")
     token: str = _setting(text, "", "API key or token for the store, as it is or as id:key", secret=True)
     token_file: str = _setting(text, "", "file with the token; read again when the store refuses it")

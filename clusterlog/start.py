@@ -56,7 +56,9 @@ class SpoolRoad:
         """Put the terminal of whoever develops behind the writer, if one is there to look at."""
         wanted = screen.wanted(self.settings.console, self.settings.environment)
         if wanted and not isinstance(self.writer, StderrWriter | Shown):
-            self.writer = Shown(self.writer, screen.Screen(os.getcwd(), always=self.settings.console == "on"))
+            always = self.settings.console == "on"
+            shown = screen.Screen(os.getcwd(), always=always, site=self.settings.kibana)
+            self.writer = Shown(self.writer, shown)
 
     def line(
         self,

@@ -23,6 +23,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "search": ("find.search", "List the events, or requests, that match a query."),
         "diff": ("find.diff", "Compare a request with another, or with a healthy one like it."),
         "export": ("find.export", "Write one request out for another tool or a ticket."),
+        "open": ("open", "Open one request in Kibana, or print its address."),
         "errors": ("find.errors", "Group errors by what they are: how often, since when, where."),
     },
     "Deliver events": {
@@ -40,7 +41,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Set up": {
         "doctor": ("setup.doctor.command", "Look for what is wrong with a home or an application, and how to mend it."),
-        "setup": ("setup.elasticsearch", "Set up what Elasticsearch or OpenSearch needs: templates, roles, keys."),
+        "setup": ("setup.servers", "Set up other servers: Elasticsearch or OpenSearch, and Kibana."),
         "init": ("setup.init", "Write a file of settings with every default explained."),
         "completion": ("setup.completion", "Teach bash, zsh or fish to complete commands, request ids and fields."),
         "key": ("key", "List or change the keys under which users and sessions are hashed."),

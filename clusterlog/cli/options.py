@@ -22,6 +22,7 @@ _METAVARS = {
     "home": "DIR",
     "sink": "URL",
     "store": "URL",
+    "kibana": "URL",
     "token_file": "FILE",
     "service": "NAME",
     "node": "NAME",

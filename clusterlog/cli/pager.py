@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 
 from clusterlog.cli.line import columns
+from clusterlog.encode.console.hyperlink import LINK
 
 _INK = re.compile(r"\x1b\[[\d;]*m")
 _FOR_A_SHELL = re.compile(r"[|&;<>()$`\\\"'*?#~=%{}\[\]\n]")
@@ -53,7 +54,7 @@ class Paged:
             self._feed(f"{line}\n")
             return
         self._held.append(line)
-        self._left -= max(1, -(-columns(_INK.sub("", line)) // self._columns))
+        self._left -= max(1, -(-columns(_INK.sub("", LINK.sub("", line))) // self._columns))
         if self._left < 0:
             self._begin()
 
@@ -77,7 +78,7 @@ class Paged:
         assert self._pager is not None
         assert self._pager.stdin is not None
         try:
-            self._pager.stdin.write(text)
+            self._pager.stdin.write(LINK.sub("", text))  # few pagers know them; less does from version 566 on
         except BrokenPipeError:
             self.left = True
             raise

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import click
 
 from clusterlog.cli.line import columns, escaped_json, padded, short
+from clusterlog.encode.console import hyperlink
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -85,14 +86,29 @@ def inked(text: str, ink: str, stream: IO[Any] | None = None) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if style and coloured(stream or sys.stdout) else text
 
 
-def show_rows(rows: Iterable[Iterable[tuple[str, str]]]) -> None:
-    """Data for people: rows of segments, each a text and the name of its ink, as lines of standard output."""
+def follows_links() -> bool:
+    """Whether whoever looks at standard output can click on a text that leads somewhere."""
+    return terminal(sys.stdout) and hyperlink.known(os.environ)
+
+
+def show_rows(rows: Iterable[Iterable[tuple[str, str]]], links: Mapping[str, str] | None = None) -> None:
+    """Data for people: rows of segments, each a text and the name of its ink, as lines of standard output.
+
+    ``links``: an escaped text that is a segment of its own → the address it leads to; for ``follows_links`` alone.
+    """
     in_colour = coloured(sys.stdout)  # asked once: a picture has a hundred thousand segments
-    for row in rows:
+    for each in rows:
+        row = tuple(each)
         if in_colour:
             pieces = [f"\x1b[{INK[ink]}m{text}\x1b[0m" if ink in INK and text.strip() else text for text, ink in row]
         else:
             pieces = [text for text, _ in row]
+        if links:
+            texts = [text for text, _ in row]
+            pieces = [
+                hyperlink.linked(piece, links[text]) if text in links else piece
+                for piece, text in zip(pieces, texts, strict=True)
+            ]
         show("".join(pieces).rstrip())
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from clusterlog.cli import paint
 from clusterlog.cli.home.stored import place, waiting
 from clusterlog.cli.line import escaped
-from clusterlog.errors import NotFound, SettingError
+from clusterlog.errors import Ambiguous, NotFound, SettingError
 from clusterlog.search import pasted
 from clusterlog.search.pasted import Pasted
 from clusterlog.search.story.caused import caused
@@ -35,7 +35,8 @@ _HEX32 = re.compile(r"[0-9a-f]{32}")
 def documents(store: Store, given: str, settings: Settings) -> list[Document]:
     """Every event of the request that ``given`` means, in whatever form it was pasted.
 
-    Raises NotFound with what is stored instead, or with the requests that fit; SettingError for what cannot be an id.
+    Raises NotFound with what is stored instead, Ambiguous where several requests fit, SettingError for what cannot be
+    an id.
     """
     try:
         asked = pasted.read(given)
@@ -139,7 +140,7 @@ def _all(store: Store, where: Node | None) -> list[Document]:
 
 
 def _completed(store: Store, asked: Pasted) -> Node | None:
-    """The one request that an abbreviation means; ``None`` where there is none. Raises NotFound if several fit."""
+    """The one request that an abbreviation means; ``None`` where there is none. Raises Ambiguous if several fit."""
     from clusterlog.search.requests import matching
 
     parts = [(asked.beginning, (asked.beginning, "")), (asked.end, ("", asked.end))]
@@ -155,7 +156,7 @@ def _completed(store: Store, asked: Pasted) -> Node | None:
         for row in shown:
             paint.say("".join(segment.text for segment in row).rstrip())
         count = f"{len(found)}" if len(found) <= _OFFERED else f"more than {_OFFERED}"
-        raise NotFound(f"{count} requests fit {asked.said}: give the whole id of one, or more of it")
+        raise Ambiguous(f"{count} requests fit {asked.said}: give the whole id of one, or more of it")
     return Match(_REQUEST, found[0].id) if found else None
 
 

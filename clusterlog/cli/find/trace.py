@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from clusterlog.cli import candidates, paint
 from clusterlog.cli.find.request import documents, neighbours, tell_of_others
 from clusterlog.cli.home.stored import opened
+from clusterlog.cli.line import escaped
 from clusterlog.cli.options import duration, on_screen, with_format, with_settings
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import SettingError
@@ -41,6 +42,7 @@ class Wanted:
     check: bool = False
     ascii_only: bool = False
     width: int | None = None
+    kibana: str = ""
 
 
 @click.command()
@@ -85,7 +87,7 @@ def trace(settings: Settings, request_id: str, follow: bool, wait: float | None,
     chosen = click.get_current_context().get_parameter_source
     if options["width"] and all(chosen(name) == ParameterSource.DEFAULT for name in ("output", "as_json", "as_ndjson")):
         options["output"] = "human"  # only a picture has a width
-    wanted = Wanted(**options)
+    wanted = Wanted(**options, kibana=settings.kibana)
     if wanted.nested and wanted.context:
         raise click.UsageError("--context shows what stands around the lines of a list, --tree nests them: take one")
     if follow or wait is not None:
@@ -136,12 +138,24 @@ def _draw(told: Journey, receipts: tuple[Receipt, ...], around: Iterable[Documen
     else:
         width = wanted.width or (paint.width() if wanted.output == "human" else None)
         rows = story.rows(told, **parts, nested=wanted.nested, width=width)
-    _show_rows(rows, wanted)
+    _show_rows(rows, wanted, told)
 
 
-def _show_rows(rows: Iterable[Any], wanted: Wanted) -> None:
+def _show_rows(rows: Iterable[Any], wanted: Wanted, told: Journey) -> None:
+    links = _links(told, wanted) if wanted.output == "human" else None
     with paint.paged() if wanted.output == "human" else paint.looks("never"):
-        paint.show_rows(rows)
+        paint.show_rows(rows, links)
+
+
+def _links(told: Journey, wanted: Wanted) -> dict[str, str] | None:
+    """What the id of the request leads to: the same events in Kibana."""
+    if not wanted.kibana or not paint.follows_links():
+        return None
+    from clusterlog.cli.open import stored
+    from clusterlog.encode.console.addresses import discover
+
+    meant = stored(entry.event.document for entry in told.entries)
+    return {escaped(told.id): discover(wanted.kibana, meant.query, meant.times)}
 
 
 def _check(told: Journey, receipts: tuple[Receipt, ...], wanted: Wanted) -> int:
@@ -158,7 +172,7 @@ def _check(told: Journey, receipts: tuple[Receipt, ...], wanted: Wanted) -> int:
 
     width = wanted.width or (paint.width() if wanted.output == "human" else None)
     drawn = summary(told, receipts, width=width, ascii_only=wanted.ascii_only or not paint.unicode())
-    _show_rows(drawn, wanted)
+    _show_rows(drawn, wanted, told)
     return code
 
 

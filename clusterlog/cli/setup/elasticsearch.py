@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, on_screen, with_settings
+from clusterlog.cli.setup.servers import DECLINED, steps, watched
 from clusterlog.errors import ClusterlogError, SettingError
 from clusterlog.settings import Settings
 
@@ -24,20 +23,8 @@ if TYPE_CHECKING:
     from clusterlog.store.elasticsearch.transport import Client
 
 SCHEMA = "clusterlog.setup/1"
-DECLINED = 1
 USES = ("ship", "read", "setup")
 _RETENTION = re.compile(r"[1-9]\d*[dhms]|forever", re.ASCII)
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def setup(ctx: click.Context) -> None:
-    """Set up what clusterlog needs on other servers.
-
-    What would be changed is shown before anything is; --dry-run ends there.
-    """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 def _retention(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -86,7 +73,7 @@ class Told:
     error: str | None = None
 
 
-@setup.command(short_help="Make templates and roles on a search server; --dry-run shows them.")
+@click.command(short_help="Make templates and roles on a search server; --dry-run shows them.")
 @with_settings("home", "store", "token_file")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
 @click.option("--retention", metavar="TIME", callback=_retention, help="How long events are kept: 30d, 12h or forever.")
@@ -121,7 +108,7 @@ def elasticsearch(
     manage_security. Fields of your own go into the component template clusterlog@custom, which is never written here.
     """
     wish = Wish(retention, replicas, uses, keys_to or settings.home, environments, remove)
-    asks = not (yes or as_json or dry_run) and _watched()
+    asks = not (yes or as_json or dry_run) and watched()
     _check(wish, keys_to)
     if remove and not (asks or yes or dry_run):
         raise click.UsageError("--remove needs --yes where nobody can be asked")
@@ -153,11 +140,6 @@ def _check(wish: Wish, keys_to: str | None) -> None:
         raise click.UsageError("--environment is for keys: name some with --keys")
     if keys_to and not (wish.uses or wish.remove):
         raise click.UsageError("--keys-to is for keys: name some with --keys")
-
-
-def _watched() -> bool:
-    """Whether somebody is there to answer."""
-    return paint.terminal(sys.stdin) and paint.terminal(sys.stderr)
 
 
 def _planned(client: Client, wish: Wish) -> Told:
@@ -250,22 +232,8 @@ def _emit(told: Told, as_json: bool) -> None:
         "notes": list(told.plan.notes),
         "refused": list(told.plan.refused),
         "kept": list(told.plan.kept),
-        "plan": list(_steps(told.plan.steps, told.done)),
+        "plan": list(steps(told.plan, told.done)),
         "keys": told.keys,
         "error": told.error,
     }
     paint.emit(json.dumps(document).encode())
-
-
-def _steps(steps: Iterable[Step], done: int) -> Iterable[dict[str, Any]]:
-    for number, step in enumerate(steps):
-        yield {
-            "action": step.action,
-            "kind": step.kind,
-            "name": step.name,
-            "why": step.why or None,
-            "request": {"method": step.method, "path": step.path, "body": step.body},
-            "before": step.before,
-            "after": step.after,
-            "done": number < done,
-        }

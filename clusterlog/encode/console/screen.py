@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import IO, Any, Protocol
 
+from clusterlog.encode.console import addresses, hyperlink
 from clusterlog.encode.console.line import Lines, Piece
 from clusterlog.record.capture import UNCAUGHT, WARNINGS
 
@@ -68,12 +69,14 @@ class Writer(Protocol):
 class Screen:
     """Shows documents on the standard error of the moment, which progress bars replace while they are drawn.
 
-    ``always``: also what some handler of the application puts on the terminal as well.
+    ``always``: also what some handler of the application puts on the terminal as well. ``site``: the Kibana to which
+    request ids lead where the terminal follows links.
     """
 
-    def __init__(self, directory: str, *, always: bool = False) -> None:
+    def __init__(self, directory: str, *, always: bool = False, site: str = "") -> None:
         self._lines = Lines(directory)
         self._always = always
+        self._site = site if site and hyperlink.known(os.environ) else ""
 
     def show(self, wall_ns: int, rest: bytes) -> None:
         """Show the document that ``rest`` is the end of; never raises."""
@@ -82,9 +85,17 @@ class Screen:
                 return
             document = json.loads(b'{"event":{%b' % rest)
             if self._always or not _on_terminal_already(document):
-                _write([_inked(line, coloured()) for line in self._lines.of(document, wall_ns)])
+                address = self._address(document, wall_ns)
+                _write([_inked(line, coloured(), address) for line in self._lines.of(document, wall_ns)])
         except Exception:  # a terminal that went away takes no event with it: the event is in the spool
             return
+
+    def _address(self, document: Mapping[str, Any], wall_ns: int) -> str:
+        """Where the request of an event is seen; empty where nothing leads there."""
+        if not self._site:
+            return ""
+        request = ((document.get("http") or {}).get("request") or {}).get("id")
+        return addresses.of_request(self._site, request, wall_ns) if isinstance(request, str) and request else ""
 
 
 def wanted(setting: str, environment: str) -> bool:
@@ -139,8 +150,13 @@ def _shows(handler: logging.Handler) -> bool:
     return console is not None and bool(getattr(console, "is_terminal", False))
 
 
-def _inked(line: list[Piece], colours: bool) -> str:
-    return "".join(_painted(text, _SGR.get(ink, "")) if colours else text for text, ink in line).rstrip()
+def _inked(line: list[Piece], colours: bool, address: str) -> str:
+    """The line with its ink; ``address`` is where the id of its request leads, if it is not empty."""
+    shown = []
+    for text, ink in line:
+        painted = _painted(text, _SGR.get(ink, "")) if colours else text
+        shown.append(hyperlink.linked(painted, address) if address and ink.startswith("id") else painted)
+    return "".join(shown).rstrip()
 
 
 def _painted(text: str, code: str) -> str:

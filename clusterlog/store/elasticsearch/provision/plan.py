@@ -24,7 +24,8 @@ from clusterlog.store.elasticsearch.provision.templates.bodies import (
     index_template,
 )
 
-Kind = Literal["component template", "index template", "data stream", "role", "API key"]
+OfKibana = Literal["data view", "Discover session", "dashboard"]
+Kind = Literal["component template", "index template", "data stream", "role", "API key"] | OfKibana
 Action = Literal["create", "update", "change", "roll over", "remove"]
 
 PATHS: Mapping[str, str] = {
