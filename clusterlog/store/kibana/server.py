@@ -74,7 +74,7 @@ class Kibana:
         version = told.get("number") if isinstance(told, dict) else None
         if not isinstance(version, str):
             raise _untold(answer)
-        if _number(version) < OLDEST:
+        if number_of(version) < OLDEST:
             raise SettingError(
                 f"{self.client.url}: is of version {version[:20]}, and needed is Kibana {addresses.OLDEST} or newer "
                 "(OpenSearch Dashboards is another program)"
@@ -115,8 +115,8 @@ class Kibana:
         body = {"objects": asked, "excludeExportDetails": True, "includeReferencesDeep": False}
         return self._asked("POST", f"{self._prefix}/api/saved_objects/_export", body)
 
-    def put(self, objects: Sequence[Object]) -> list[str]:
-        """Import objects, over those that are there. Returns what became of the others, one line each; none if all are.
+    def put(self, objects: Sequence[Object]) -> dict[str, str]:
+        """Import objects, over those that are there. Returns why some are not there as sent, by id.
 
         Raises StoreUnavailable and StoreDenied where nothing of it was done.
         """
@@ -133,10 +133,12 @@ class Kibana:
         told = answer.body
         if not isinstance(told, dict) or not isinstance(told.get("success"), bool):
             raise _no_answer(answer)
-        failed = [_failure(each) for each in _list(told, "errors")]
-        failed += [_renamed(each) for each in _list(told, "successResults") if each.get("destinationId")]
+        failed = {str(each.get("id")): _failure(each) for each in _list(told, "errors")}
+        renamed = [each for each in _list(told, "successResults") if each.get("destinationId")]
+        failed |= {str(each.get("id")): _renamed(each) for each in renamed}
         if not failed and not (told["success"] and told.get("successCount") == len(objects)):
-            failed = [f"Kibana says that it took {told.get('successCount', 0)} of {len(objects)} objects, and not why"]
+            why = f"Kibana says that it took {told.get('successCount', 0)} of {len(objects)} objects, and not why"
+            failed = {str(each["id"]): why for each in objects}
         return failed
 
     def remove(self, key: Key) -> None:
@@ -273,5 +275,6 @@ def _multipart(boundary: str, content: bytes) -> bytes:
     return head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
 
 
-def _number(version: str) -> tuple[int, ...]:
+def number_of(version: str) -> tuple[int, ...]:
+    """A version as numbers that can be compared."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
