@@ -6,6 +6,7 @@ before a question came is found by it.
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -31,6 +32,8 @@ THREADS = 8
 """Questions that are answered at once; the others wait."""
 CHUNK = 64 << 10
 """Bytes that are sent at a time, about."""
+EVERY_S = 1.0
+"""Seconds after which less is sent, too: who hears nothing for long takes the connection for dead."""
 _LEVEL, _GZIP = 1, 31
 
 Lines = Iterator[bytes]
@@ -163,19 +166,19 @@ def _ended(begin: Callable[[], Lines]) -> Lines:
         yield dumps({"error": {"type": UNAVAILABLE, "reason": f"internal error: {type(error).__name__}"}}) + b"\n"
 
 
-def _chunks(lines: Lines, *, pack: bool) -> Iterator[bytes]:
-    """The lines in pieces worth sending, none of them empty."""
+def _chunks(lines: Lines, *, pack: bool, clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
+    """The lines in pieces worth sending, none of them empty; few lines are sent as well after ``EVERY_S``."""
     packer = zlib.compressobj(_LEVEL, wbits=_GZIP) if pack else None
     kept: list[bytes] = []
-    size = 0
+    size, due = 0, clock() + EVERY_S
     for line in lines:
         kept.append(line)
         size += len(line)
-        if size >= CHUNK:
+        if size >= CHUNK or clock() >= due:
             piece = b"".join(kept)
-            kept, size = [], 0
             if packer is not None:
-                piece = packer.compress(piece)
+                piece = packer.compress(piece) + (b"" if size >= CHUNK else packer.flush(zlib.Z_SYNC_FLUSH))
+            kept, size, due = [], 0, clock() + EVERY_S
             if piece:
                 yield piece
     rest = b"".join(kept)

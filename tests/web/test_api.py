@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import zlib
 from contextlib import closing
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from clusterlog.errors import Incomplete, StoreUnavailable
 from clusterlog.store.base import Found, Sequences
 from clusterlog.web import api
-from clusterlog.web.api import Api
+from clusterlog.web.api import Api, _chunks
 
 INSTANCE = "0190aaaa0000700080000000000000f0"
 
@@ -208,6 +209,21 @@ def test_an_audit_that_fails_says_so(ask, store, monkeypatch, error, reason):
     lines = ask("GET", "/api/v1/audit", right="read").lines
     assert lines[0] == {"progress": [0, 9]}
     assert lines[-1]["error"]["reason"] == reason
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_an_answer_of_few_lines_is_sent_as_it_comes_to_who_would_take_silence_for_the_end(pack):
+    now = 0.0
+
+    def lines():
+        nonlocal now
+        for n in range(6):
+            yield b"%d\n" % n
+            now += 0.5
+
+    reader = zlib.decompressobj(31)
+    pieces = list(_chunks(lines(), pack=pack, clock=lambda: now))
+    assert [reader.decompress(each) if pack else each for each in pieces] == [b"0\n1\n2\n", b"3\n4\n", b"5\n"]
 
 
 def test_who_does_not_wait_for_an_audit_ends_it(store, monkeypatch):
