@@ -206,8 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "cut within":
             self._head(status, told, len(content))
             self.wfile.write(content[: len(content) // 2])
-            self.wfile.flush()
-            self._close()
+            self.close_connection = True  # politely: a reset could overtake what was written
             return
         self._head(status, told, len(content))
         if self.command != "HEAD":

@@ -147,7 +147,7 @@ class Asked(threading.Event):
 class Teller:
     """Says when the sink stops taking events and when it takes them again, and publishes it for ``clusterlog status``.
 
-    The same is said once a minute at most, and the number of warnings that have only grown as rarely.
+    The same is said once a minute at most, and a warning again where its number has grown.
     """
 
     def __init__(self, settings: Settings, sink: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -157,6 +157,7 @@ class Teller:
         self._error = self._spoken = ""
         self._due = 0.0
         self._said: dict[str, float] = {}
+        self._warned: dict[str, str] = {}
 
     def tell(self, shipper: Shipper) -> None:
         """What has changed since the last time."""
@@ -171,7 +172,9 @@ class Teller:
             paint.say(f"{escaped(self._sink)} takes events again")
             self._spoken = ""
         for text in told["warnings"]:
-            if self._may_say(text.partition(" ")[2]):  # without the number
+            kind = text.partition(" ")[2]  # without the number
+            if self._warned.get(kind) != text and self._may_say(kind):
+                self._warned[kind] = text
                 paint.say(escaped(text))
         self._error = error
         if changed or self._monotonic() >= self._due:

@@ -9,6 +9,7 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.deliver.ship import dropped
+from clusterlog.cli.home.mend import mend
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.errors import StoreDenied, StoreUnavailable
@@ -95,7 +96,8 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
     # A store in the home that no shipper has open is opened by whoever asks: there is nothing that could be known.
     shown = "" if store["state"] == "unknown" and not elsewhere else f"  {state}"
     none = _NO_SHIPPER + ("" if elsewhere else _HERE)
-    about = store["error"] or store.get("server")
+    error = (store["error"] or "").removeprefix(f"{store['url']}: ")
+    about = error or store.get("server")
     refused = f"{paint.counted(told['dead'], 'event')} in dead/, the first for: {escaped(told['dead_reason'] or '-')}"
     rows = [
         ("home", escaped(told["home"])),
@@ -108,8 +110,10 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if words := in_words(told["store"]["url"]):
         rows.insert(3, ("promise", paint.inked(words, "W") if store["promise"] == "sent" else words))
+    if error and (cure := mend(error)):
+        rows.insert(3, ("mend", paint.inked(cure, "id")))
     if told["delivery"]:
-        rows.insert(3, ("delivery", _delivery(told["delivery"])))
+        rows.insert(-4, ("delivery", _delivery(told["delivery"])))
         rows += [("warning", paint.inked(escaped(text), "W")) for text in told["delivery"]["warnings"]]
     return rows
 
@@ -117,21 +121,26 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
 def _delivery(told: dict[str, Any]) -> str:
     """How batches go now, and what was met."""
     parts = [
-        f"{paint.amount(told['batches'])} batches, {told['latency_s'] * 1000:.0f} ms each",
+        f"{_batches(told['batches'])}, {told['latency_s'] * 1000:.0f} ms each",
         f"{told['in_flight']} under way of {told['at_once']}",
     ]
     if told["breaker"] != "closed":
         parts.append(f"breaker {told['breaker']}")
+    if told["bisected"]:
+        parts.append(f"{_batches(told['bisected'])} halved")
     for name, text in _MET.items():
         if told[name]:
             parts.append(f"{paint.amount(told[name])} {text}")
     return "; ".join(parts)
 
 
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{paint.amount(count)} batches"
+
+
 _MET = {
     "retried": "sent again",
     "duplicates": "there already",
-    "bisected": "batches halved",
     "repaired": "repaired",
     "conflicts": "conflicts",
     "failure_store": "in the failure store",

@@ -89,9 +89,8 @@ class Dispatch:
 
     def told(self) -> dict[str, Any]:
         """How it goes, as ``clusterlog.status/1`` tells it under ``delivery``."""
-        away = self._refusal and self.failing and (self.failure is None or self.failure.advice == "again")
         return {
-            "store": "reachable" if not self.error else "unreachable" if away else "refusing",
+            "store": self._store(),
             "breaker": self.breaker.state(self._monotonic()),
             "in_flight": self.in_flight,
             "at_once": self.many.limit,
@@ -99,6 +98,14 @@ class Dispatch:
             **self.figures.told(),
             "warnings": list(self.figures.warnings()),
         }
+
+    def _store(self) -> str:
+        if not self.error:
+            return "reachable"
+        advice = self.failure.advice if self.failure is not None else "again"
+        if not self._refusal or not self.failing:
+            return "refusing"
+        return {"again": "unreachable", "slower": "busy"}.get(advice, "refusing")
 
     def unsettled(self) -> Iterator[Delivery]:
         """Every event that was read and is neither safe nor kept aside."""
@@ -237,7 +244,7 @@ class Dispatch:
         figures.duplicates += len(found.safe) - found.stored
         figures.uncompared += found.uncompared
         figures.retried += len(found.again) + len(found.blocked)
-        figures.repaired += len(found.repaired)
+        figures.repaired += len(found.safe) if batch.originals else 0
         for dead in found.dead:
             figures.failure_store += dead.cause == "failure_store"
             figures.conflicts += dead.cause == "conflict"
@@ -317,7 +324,6 @@ class Dispatch:
         (only,) = batch.deliveries
         made = repair.shortened(only.body) if too_large and not batch.originals else None
         if made is not None:
-            self.figures.repaired += 1
             shorter = replace(batch.part((replace(only, body=made),)), originals={only.id: only})
             self._pending.put_back(shorter, first=True)
         elif self._taken > batch.taken >= 0:

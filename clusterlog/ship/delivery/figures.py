@@ -51,12 +51,32 @@ class Figures:
 
     def warnings(self) -> Iterator[str]:
         """What somebody should look at, a line each."""
-        for count, what in (
-            (self.conflicts, "carry an id under which another event is stored: `clusterlog dead ls` shows them"),
-            (self.failure_store, "went to the store's failure store, where no search looks: see `clusterlog dead ls`"),
-            (self.uncompared, "were stored before they were sent, and to compare them takes the right to read"),
-            (self.twice, "may be stored twice, in two indices of one stream: `clusterlog verify` finds them"),
-            (self.repaired, "were repaired before they were stored: `clusterlog search clusterlog.repair.reason:*`"),
+        for count, one, several in (
+            (
+                self.conflicts,
+                "event carries an id under which another event is stored: `clusterlog dead ls` shows it",
+                "events carry ids under which other events are stored: `clusterlog dead ls` shows them",
+            ),
+            (
+                self.failure_store,
+                "event went to the store's failure store, where no search looks: see `clusterlog dead ls`",
+                "events went to the store's failure store, where no search looks: see `clusterlog dead ls`",
+            ),
+            (
+                self.uncompared,
+                "event was stored before it was sent, and to compare the two takes the right to read",
+                "events were stored before they were sent, and to compare them takes the right to read",
+            ),
+            (
+                self.twice,
+                "event may be stored twice, in two indices of one stream: `clusterlog verify` finds it",
+                "events may be stored twice, in two indices of one stream: `clusterlog verify` finds them",
+            ),
+            (
+                self.repaired,
+                "event was repaired before it was stored: `clusterlog search clusterlog.repair.reason:*`",
+                "events were repaired before they were stored: `clusterlog search clusterlog.repair.reason:*`",
+            ),
         ):
             if count:
-                yield f"{count} {'event' if count == 1 else 'events'} {what}"
+                yield f"{count:,} {one if count == 1 else several}"

@@ -196,6 +196,7 @@ def test_what_the_sink_says_is_told_when_it_changes_and_published_now_and_then(s
     warnings[0] = "4 events are odd"
     assert told("too much", 1)[0] == ""
     assert told("too much", 60)[0] == "4 events are odd\n"
+    assert told("too much", 60)[0] == ""
 
 
 def test_a_handler_may_ask_at_any_moment_and_the_second_signal_is_deadly(monkeypatch):

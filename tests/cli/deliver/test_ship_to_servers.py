@@ -129,7 +129,7 @@ def test_status_and_doctor_tell_why_a_running_shipper_does_not_deliver(process, 
     assert "may not do this (403)" in run("status").out
     findings = {each["check"]: each for each in json.loads(run("doctor", "--json").out)["findings"]}
     assert findings["shipper"]["state"] == "problem"
-    assert "it runs, and cannot deliver: http://127.0.0.1" in findings["shipper"]["text"]
+    assert "it runs, and cannot deliver to http://127.0.0.1" in findings["shipper"]["text"]
 
 
 def test_a_token_file_is_named_where_it_holds_no_token(run, said, tmp_path):

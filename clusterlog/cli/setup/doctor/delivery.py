@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from clusterlog.cli.home.mend import mend
 from clusterlog.cli.paint import amount, counted
 from clusterlog.cli.setup.doctor import clock
 from clusterlog.cli.setup.doctor.finding import Finding
@@ -60,11 +61,12 @@ def _shipper(settings: Settings) -> Iterator[Finding]:
     running = told["shipper"]["state"] == "running"
     late = f"{counted(waiting, 'event')}, the oldest for {spoken(int(age * 1e9))}"
     if not running and waiting and age > LATE_S:
-        mend = "run `clusterlog ship` beside the application, as a service of its own"
-        yield Finding("shipper", "problem", f"none runs, and {late} wait", mend)
+        beside = "run `clusterlog ship` beside the application, as a service of its own"
+        yield Finding("shipper", "problem", f"none runs, and {late} wait", beside)
     elif running and told["store"]["error"]:
-        mend = "mend what it says; events wait in the spool meanwhile"
-        yield Finding("shipper", "problem", f"it runs, and cannot deliver: {told['store']['error']}", mend)
+        where, error = told["store"]["url"], told["store"]["error"]
+        text = f"it runs, and cannot deliver to {where}: {error.removeprefix(f'{where}: ')}"
+        yield Finding("shipper", "problem", text, _mended(error))
     elif running:
         yield Finding("shipper", "ok", f"process {told['shipper']['pid']} runs, {counted(waiting, 'event')} wait")
     else:
@@ -76,9 +78,10 @@ def _shipper(settings: Settings) -> Iterator[Finding]:
         reasons = ", ".join(f"{amount(count)} {reason}" for reason, count in sorted(lost.items()))
         yield Finding("losses", "warning", f"dropped by their writers: {reasons}", "`clusterlog verify` says whose")
     if told["dead"]:
-        text = f"{counted(told['dead'], 'event')} in dead/ were refused, the first for: {told['dead_reason']}"
-        mend = "`clusterlog dead ls` lists them; once that is mended, `clusterlog dead replay --all` sends them again"
-        yield Finding("refused", "warning", text, mend)
+        refused = "was refused" if told["dead"] == 1 else "were refused, the first"
+        text = f"{counted(told['dead'], 'event')} in dead/ {refused} for: {told['dead_reason']}"
+        again = "`clusterlog dead ls` lists them; once that is mended, `clusterlog dead replay --all` sends them again"
+        yield Finding("refused", "warning", text, again)
     for warning in (told["delivery"] or {}).get("warnings", ()):
         yield Finding("delivery", "warning", warning)
 
@@ -94,8 +97,7 @@ def _remote(settings: Settings, url: str, check: str) -> Iterator[Finding]:
             yield Finding(check, "ok", f"{client.url} answers: {greeted(client)}")
             lacks = lacking(client, data_stream("clusterlog.app", settings.environment))
     except ClusterlogError as error:
-        mend = "mend what it says, or set where it is; events wait in the spool meanwhile"
-        yield Finding(check, "problem", str(error), mend)
+        yield Finding(check, "problem", str(error), _mended(str(error)))
         return
     if lacks is not None:
         yield _rights(lacks)
@@ -114,6 +116,10 @@ def _queue(settings: Settings) -> Finding:
     if promise_of(settings.sink) == "sent":
         return Finding("sink", "warning", said, "ship to its http or beats input: logstash+https://, lumberjack+tls://")
     return Finding("sink", "ok", said)
+
+
+def _mended(error: str) -> str:
+    return f"{mend(error) or 'somebody has to put that right'}; events wait in the spool meanwhile"
 
 
 def _rights(lacks: Mapping[str, Sequence[str]]) -> Finding:
