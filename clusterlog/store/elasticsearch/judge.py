@@ -15,6 +15,7 @@ from typing import Any
 
 from clusterlog.errors import StoreDenied, StoreUnavailable
 from clusterlog.store.base import DUPLICATE, STORED, Outcome
+from clusterlog.store.elasticsearch.streams import PATTERN
 from clusterlog.store.elasticsearch.transport import Answer
 
 REASON_LIMIT = 400
@@ -25,6 +26,14 @@ _NOT_OF_THE_EVENT = frozenset({"index_closed_exception", "invalid_index_name_exc
 """Types of error with status 400 that every event would meet until somebody mends the server; the last one is for too
 many shards in the cluster."""
 _PIPELINE_IS_MISSING = "pipeline with id ["
+_LACKS_A_RIGHT = ("is unauthorized", "no permissions for")
+"""Of what Elasticsearch and OpenSearch say to somebody who may not do something."""
+_RIGHTS_THAT_WOULD_DO = ", this action is granted by"
+"""Behind it Elasticsearch lists all of them, most of which nobody should be given for it."""
+TO_SHIP = (
+    f"shipping needs the rights create_doc and auto_configure on {PATTERN}: "
+    "`clusterlog setup elasticsearch --keys ship` makes a key with them"
+)
 _NOT_OF_THE_BODY = ("media_type_header_exception", "unrecognized parameter", "no handler found")
 """Parts of what is told about a request that is refused whatever its body holds."""
 
@@ -41,7 +50,7 @@ def judge(answer: Answer, sent: int) -> list[Outcome]:
     Raises StoreUnavailable, whose ``advice`` says how to go on, where the answer judges none of them.
     """
     if answer.status != 200:
-        raise trouble(answer)
+        raise trouble(answer, TO_SHIP)
     if answer.content == all_created(sent):
         return [STORED] * sent
     body = answer.body
@@ -73,14 +82,17 @@ def _item(item: Any, answer: Answer) -> Outcome:
         return Outcome("retry", reason or f"status {status}")
     if status == 413 or (status == 400 and not (kind in _NOT_OF_THE_EVENT or _PIPELINE_IS_MISSING in reason)):
         return Outcome("refused", reason or f"status {status}")
-    return Outcome("blocked", reason or f"status {status}")
+    return Outcome("blocked", _with_need(reason, TO_SHIP) or f"status {status}")
 
 
-def trouble(answer: Answer) -> StoreUnavailable:
-    """What an answer that is not 200 means for the whole request, in one line, and what to do about it."""
+def trouble(answer: Answer, need: str = "") -> StoreUnavailable:
+    """What an answer that is not 200 means for the whole request, in one line, and what to do about it.
+
+    ``need`` says which rights the request needs: it is told to who lacks them.
+    """
     status, where = answer.status, answer.node
     kind, reason = error_of(answer)
-    because = f": {reason}" if reason else ""
+    because = f": {_with_need(reason, need)}" if reason else ""
     if status == 401:
         if not answer.credentials:
             return StoreDenied(f"{where}: wants to know who we are (401): set token or token_file")
@@ -101,6 +113,19 @@ def trouble(answer: Answer) -> StoreUnavailable:
     if status >= 500:
         return StoreUnavailable(f"{where}: fails ({status}){because}", retry_after=_retry_after(answer))
     return StoreUnavailable(f"{where}: does not do what a store does ({status}){because or _shown(answer)}", "wait")
+
+
+def _with_need(reason: str, need: str) -> str:
+    """A reason with what mends it, where a right is lacking."""
+    if not any(part in reason for part in _LACKS_A_RIGHT):
+        return reason
+    told = without_remedies(reason)
+    return f"{told}; {need}" if need else told
+
+
+def without_remedies(reason: str) -> str:
+    """Why somebody may not do something, without the list of rights any of which would do."""
+    return reason.partition(_RIGHTS_THAT_WOULD_DO)[0]
 
 
 def error_of(answer: Answer) -> tuple[str, str]:

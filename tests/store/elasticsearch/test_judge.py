@@ -168,6 +168,34 @@ def test_credentials_that_do_not_suffice_are_shouted_about_and_not_the_events_fa
     assert (found.advice, found.exit_code) == ("wait", 4) and str(status) in str(found)
 
 
+LACKING = {
+    "Elasticsearch": "action [indices:data/write/bulk] is unauthorized for API key id [a] of user [b], this action is "
+    "granted by the index privileges [create_doc,write,all]",
+    "OpenSearch": "no permissions for [indices:data/write/bulk] and User [name=b]",
+}
+NEED = (
+    "; shipping needs the rights create_doc and auto_configure on logs-clusterlog.*-*: "
+    "`clusterlog setup elasticsearch --keys ship` makes a key with them"
+)
+
+
+@pytest.mark.parametrize("said", LACKING.values(), ids=LACKING)
+def test_who_lacks_a_right_is_told_which_and_what_mends_it_and_not_all_that_would_do(refusal, outcome, said):
+    error = {"type": "security_exception", "reason": said}
+    whole = str(refusal({"error": error, "status": 403}, 403))
+    one = outcome(403, **error)
+    assert one.status == "blocked"
+    for told in (whole, one.reason):
+        assert told.endswith(f"{said.partition(', this action')[0]}{NEED}")
+
+
+def test_what_a_serve_says_of_a_token_says_all(refusal):
+    """It knows nothing of such rights."""
+    said = "the token may read, and this needs one that may write"
+    told = str(refusal({"error": {"type": "security_exception", "reason": said}, "status": 403}, 403))
+    assert told.endswith(said)
+
+
 @pytest.mark.parametrize("status", [404, 405, 406, 410, 415, 407, 301, 302, 308, 204])
 def test_an_answer_of_something_that_is_no_store_waits_for_a_person(refusal, status):
     assert refusal({"error": "no handler"}, status).advice == "wait"

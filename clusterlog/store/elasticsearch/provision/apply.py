@@ -11,7 +11,7 @@ from clusterlog.store.elasticsearch.judge import trouble
 from clusterlog.store.elasticsearch.provision.found import look
 from clusterlog.store.elasticsearch.provision.keys import SHOWN, encoded, reserved
 from clusterlog.store.elasticsearch.provision.plan import Plan, Step, completed, templates
-from clusterlog.store.elasticsearch.provision.server import Server, ask, reason
+from clusterlog.store.elasticsearch.provision.server import TO_SET_UP, Server, ask, reason
 from clusterlog.store.elasticsearch.provision.templates.bodies import Choice
 from clusterlog.store.elasticsearch.transport import Client
 
@@ -73,7 +73,7 @@ def _answered(client: Client, step: Step) -> Any:
         return answer.body
     what = f"{answer.node}: cannot {step.action} {step.kind} {step.name}"
     if answer.status == 403:
-        raise StoreDenied(f"{what}: the right {step.right} is lacking")
+        raise StoreDenied(f"{what}: the right {step.right} is lacking; {TO_SET_UP}")
     if answer.status == 400:
         raise StoreUnavailable(f"{what}: {reason(answer)}", "wait")
     raise trouble(answer)

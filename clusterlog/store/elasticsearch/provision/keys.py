@@ -27,9 +27,10 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Where the key for one use goes. ``holds`` is the id of the key in it, ``None`` where there is no file yet.
+    """Where the key for one use goes. ``holds`` is the id of the key in it, ``None`` where there is none yet.
 
-    ``holds`` is empty for a file with anything else in it. ``path`` is ``SHOWN`` for no file.
+    ``holds`` is empty for a file with anything else in it: a file with nothing in it is one that was reserved for a key
+    that never came. ``path`` is ``SHOWN`` for no file.
     """
 
     use: Use
@@ -48,15 +49,17 @@ def token_files(uses: Iterable[Use], directory: str) -> tuple[TokenFile, ...]:
 def _holds(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            content = file.read(_LONGEST).strip()
+            content = file.read(_LONGEST)
     except FileNotFoundError:
         return None
     except PermissionError:
         raise NotAllowed(f"cannot read {path}: permission denied") from None
     except OSError as error:
         raise SettingError(f"cannot read {path}: {error.strerror}") from None
+    if not content:
+        return None
     try:
-        return base64.b64decode(content, validate=True).decode("ascii").partition(":")[0]
+        return base64.b64decode(content.strip(), validate=True).decode("ascii").partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
         return ""
 
@@ -116,6 +119,9 @@ def reserved(path: str) -> Iterator[IO[bytes]]:
     """
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _holds(Path(path)) is None:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise SettingError(f"{path} is there already: remove it, or choose another place") from None

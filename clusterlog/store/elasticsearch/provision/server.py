@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 from clusterlog.errors import SettingError, StoreDenied
 from clusterlog.store.base import Progress, unseen
-from clusterlog.store.elasticsearch.judge import trouble
+from clusterlog.store.elasticsearch.judge import trouble, without_remedies
 from clusterlog.store.elasticsearch.provision.templates.features import FEATURES, Feature, probe
+from clusterlog.store.elasticsearch.streams import PATTERN
 from clusterlog.store.elasticsearch.transport import Answer, Client
 
 _SIMULATED = re.compile(r"index[_ ]template \[simulate_template_[^]]*\] (?:invalid, cause )?")
 """How a server names a template that is only simulated."""
+TO_SET_UP = f"setting up needs the cluster rights monitor and manage_index_templates, and manage on {PATTERN}"
 _FACTS = "nodes.*.version,nodes.*.build_flavor"
 
 
@@ -95,7 +97,8 @@ def check(answer: Answer, right: str) -> None:
     if answer.status == 200:
         return
     if answer.status == 403:
-        raise StoreDenied(f"{answer.node}: the right {right} is lacking: {reason(answer)}")
+        because = without_remedies(reason(answer))
+        raise StoreDenied(f"{answer.node}: the right {right} is lacking: {because}; {TO_SET_UP}")
     raise trouble(answer)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from clusterlog.errors import Incomplete, StoreDenied, StoreUnavailable
+from clusterlog.errors import Incomplete, StoreUnavailable
 from clusterlog.store.elasticsearch.judge import trouble
 from clusterlog.store.elasticsearch.reading import mapping
 from clusterlog.store.elasticsearch.reading.clauses import Clause
@@ -25,7 +25,10 @@ _AGAIN = (0.25, 1.0, 3.0)
 """Pauses (s) after which a server that has too much to do is asked once more."""
 _LONGEST_PAUSE_S = 10.0
 _FAILURES_TOLD = 3
-_RIGHTS = "reading needs the rights read and view_index_metadata on {target}"
+_RIGHTS = (
+    "reading needs the rights read and view_index_metadata on {target}: "
+    "`clusterlog setup elasticsearch --keys read` makes a key with them"
+)
 _OPEN = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 """Where no index is, nothing is stored yet."""
 _NOTHING: Mapping[str, Clause] = {}
@@ -158,10 +161,7 @@ class Asker:
 
 def refused(answer: Answer, target: str) -> StoreUnavailable:
     """What an answer means that is not 200, and what to do about it."""
-    error = trouble(answer)
-    if isinstance(error, StoreDenied):
-        return StoreDenied(f"{error}; {_RIGHTS.format(target=target)}")
-    return error
+    return trouble(answer, _RIGHTS.format(target=target))
 
 
 def _note(told: Mapping[str, Any], damage: Damage) -> None:

@@ -168,6 +168,20 @@ class TestFiles:
             raise StoreDenied("no")
         assert os.listdir(tmp_path) == []
 
+    def test_a_file_that_was_reserved_for_a_key_that_never_came_is_free(self, tmp_path):
+        """Whoever reserved it was killed before the server had answered."""
+        path = tmp_path / "ship.token"
+        path.touch(0o644)
+        assert token_files(["ship"], str(tmp_path)) == (TokenFile("ship", str(path), None),)
+        with reserved(str(path)) as file:
+            file.write(b"secret")
+        assert path.read_bytes() == b"secret"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_a_file_of_spaces_is_somebodys(self, tmp_path):
+        (tmp_path / "ship.token").write_text(" \n")
+        assert token_files(["ship"], str(tmp_path))[0].holds == ""
+
     def test_a_file_that_is_there_is_not_overwritten(self, tmp_path):
         (tmp_path / "ship.token").write_text("mine")
         with pytest.raises(SettingError, match="is there already"), reserved(str(tmp_path / "ship.token")):
