@@ -93,6 +93,29 @@ def test_what_is_delivered_is_findable_soon_though_nobody_calls_again(opened, ev
         assert store.count(Query()) == 1
 
 
+def test_who_asks_while_another_thread_looks_at_what_was_committed_sees_it_as_well(opened, event, monkeypatch):
+    with opened() as store:
+        store.deliver([event(1)])
+        store.flush()
+        looking, may_go_on = threading.Event(), threading.Event()
+        reload = store._reader.reload
+
+        def slow():
+            if not looking.is_set():
+                looking.set()
+                assert may_go_on.wait(60)
+            reload()
+
+        monkeypatch.setattr(store._reader, "reload", slow)
+        other = threading.Thread(target=store.count, args=(Query(),))
+        other.start()
+        assert looking.wait(60)
+        found = store.count(Query())
+        may_go_on.set()
+        other.join()
+        assert found == 1
+
+
 @pytest.fixture(scope="module")
 def fifty_days(tmp_path_factory, event):
     """A store with one partition for each of fifty days, and late events of the first day in the last one."""

@@ -96,6 +96,6 @@ class EmbeddedStore:
         return self._writer
 
     def _follow(self) -> None:
-        if self._writer is not None and self._writer.commits != self._seen:
-            self._seen = self._writer.commits
+        if self._writer is not None and (commits := self._writer.commits) != self._seen:
             self._reader.reload()
+            self._seen = commits  # only now: another thread that asks meanwhile must not answer by what was seen before
