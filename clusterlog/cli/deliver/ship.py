@@ -41,6 +41,9 @@ _NAP_S = 0.1
 def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool, as_json: bool) -> None:
     """Deliver what lies in the spools to the store, again and again until SIGTERM or Ctrl-C.
 
+    At the end, answers to what is under way are waited for, ten seconds at most; what has none is sent again by the
+    next shipper, and stored once. A second signal ends it at once.
+
     One process at a time ships a home. With --once, while another one does, this waits until that one has delivered
     what was in the spools when this began.
     """

@@ -6,7 +6,7 @@ _MENDS = (
     # Of what answers.
     (
         "(401)",
-        "give `store` the right user and password, or token_file a key: `clusterlog setup elasticsearch --keys ship`",
+        "put the right user and password into the URL, or a key into token_file: `clusterlog setup elasticsearch --keys`",
     ),
     (
         "(403)",
@@ -21,20 +21,20 @@ _MENDS = (
     ("so for none of them", "look at what stands between: something there shortens the server's answers"),
     (
         "is a proxy or a log-in page in between?",
-        "let `store` name the server itself, or sign in where it wants that",
+        "let the URL name the server itself, or sign in where it wants that",
     ),
-    ("leads elsewhere", "let `store` name the place it leads to"),
-    ("does not do what a store does", "let `store` name an Elasticsearch, an OpenSearch or a `clusterlog serve`"),
+    ("leads elsewhere", "let the URL name the place it leads to"),
+    ("does not do what a store does", "let the URL name an Elasticsearch, an OpenSearch or a `clusterlog serve`"),
     # Of the way there.
     ("certificate has expired", "give the server a new certificate"),
     ("certificate is not valid yet", "set the clocks, this machine's and the server's"),
-    ("certificate is for another name", "let `store` use a name that the certificate is for, or set fingerprint"),
+    ("certificate is for another name", "let the URL use a name that the certificate is for, or set fingerprint"),
     ("signed by nobody this machine trusts", "set ca_file to the certificate of who signed it, or set fingerprint"),
-    ("no host of that name", "correct the name in `store`, or make it known to the name server"),
+    ("no host of that name", "correct the name in the URL, or make it known to the name server"),
     ("its name cannot be looked up now", "look at this machine's network and its name server"),
-    ("nothing listens there", "start the server, or correct host and port in `store`"),
-    ("nothing answers there", "correct host and port in `store`, or let firewalls let us through to it"),
-    ("no network leads there", "look at this machine's network and its routes, or correct the host in `store`"),
+    ("nothing listens there", "start the server, or correct host and port in the URL"),
+    ("nothing answers there", "correct host and port in the URL, or let firewalls let us through to it"),
+    ("no network leads there", "look at this machine's network and its routes, or correct the host in the URL"),
     ("the connection broke in the middle", "look at the server's log, and at proxies and firewalls on the way to it"),
     ("closed the connection", "look at the server's log, and at proxies and firewalls on the way to it"),
 )

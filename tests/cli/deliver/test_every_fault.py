@@ -353,7 +353,7 @@ FAULTS = {
     "unknown authority": (Unknown, "unreachable", "signed by nobody this machine trusts", "set ca_file"),
     "nobody listens": (Nobody, "unreachable", "nothing listens there (connection refused)", "start the server"),
     "unreachable host": (Silent, "unreachable", "cannot be reached, nothing answers there", "firewalls"),
-    "name of nothing": (Nameless, "unreachable", "no host of that name is known", "correct the name in `store`"),
+    "name of nothing": (Nameless, "unreachable", "no host of that name is known", "correct the name in the URL"),
     "no answer in time": (Stalled, "busy", "connected, but no answer within 0.05 s", "look at the server's load"),
     "full disk": (FullDisk, "refusing", "disk usage exceeded flood-stage watermark", "make room on the server's disk"),
     "read-only index": (ReadOnly, "refusing", "FORBIDDEN/8/index write", "take the block off the index"),

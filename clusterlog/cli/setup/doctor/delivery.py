@@ -111,8 +111,7 @@ def _queue(settings: Settings) -> Finding:
     try:
         said = f"{touch(settings)} lets itself be connected to; {words}"
     except ClusterlogError as error:
-        mend = "mend what it says, or set where it is; events wait in the spool meanwhile"
-        return Finding("sink", "problem", str(error), mend)
+        return Finding("sink", "problem", str(error), _mended(str(error)))
     if promise_of(settings.sink) == "sent":
         return Finding("sink", "warning", said, "ship to its http or beats input: logstash+https://, lumberjack+tls://")
     return Finding("sink", "ok", said)
