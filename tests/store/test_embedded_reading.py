@@ -15,6 +15,9 @@ import pytest
 
 from clusterlog.store.base import Delivery
 from clusterlog.store.embedded import EmbeddedStore, reader, writer
+from clusterlog.store.embedded.index.plan import Window
+from clusterlog.store.embedded.raw.partition import FrameTable
+from clusterlog.store.embedded.search import Damage
 from clusterlog.store.query import Match, Query, Range
 from clusterlog.testing.strategies import BEGIN, stamp
 
@@ -114,6 +117,25 @@ def test_who_asks_while_another_thread_looks_at_what_was_committed_sees_it_as_we
         may_go_on.set()
         other.join()
         assert found == 1
+
+
+def test_what_is_committed_while_somebody_reads_is_not_taken_for_damage(opened, event, monkeypatch):
+    with opened() as store:
+        store.deliver([event(1)])
+        store.flush()
+        assert store.count(Query()) == 1
+        (partition,) = store._reader._open.values()
+        store.deliver([event(2)])
+        store.flush()
+        real, damage, found = FrameTable.reload_or_scan, Damage(), []
+
+        def meanwhile(table, directory):
+            found.extend(partition.find(Query(), Window.of(None, None), damage))
+            real(table, directory)
+
+        monkeypatch.setattr(FrameTable, "reload_or_scan", meanwhile)
+        assert store.count(Query()) == 2
+        assert len(found) == 1 and not damage.places
 
 
 @pytest.fixture(scope="module")

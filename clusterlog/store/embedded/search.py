@@ -75,6 +75,7 @@ class PartitionSearch:
         self._decompressor: zstandard.ZstdDecompressor | None = None
         self._guard = threading.Lock()
         self._index: tantivy.Index | None = None
+        self._searcher: tantivy.Searcher | None = None
         self.reload()
 
     def __del__(self) -> None:
@@ -83,15 +84,18 @@ class PartitionSearch:
             os.close(fd)
 
     def reload(self) -> None:
-        """Take in what was committed since."""
+        """Take in what was committed since, while other threads may be asking."""
+        searcher = None
         try:
             with mended():
                 if self._index is None:
                     self._index = schema.open_index(self.directory / partition.INDEX)
                 self._index.reload()
+                searcher = self._index.searcher()
         except ViewBroken:
             self._index = None
         self._table.reload_or_scan(self.directory)
+        self._searcher = searcher  # only now: whatever it finds stands in the table
 
     @property
     def span(self) -> tuple[int, int]:
@@ -128,11 +132,11 @@ class PartitionSearch:
 
     def _ask(self, query: Query, window: Window) -> Answer:
         """What the index says. Raises ``ViewBroken`` when there is none: then the frames themselves are searched."""
-        index = self._index
-        if index is None:
+        index, searcher = self._index, self._searcher
+        if index is None or searcher is None:
             raise ViewBroken("it could not be opened")
         with mended():
-            return Answer(index.searcher(), plan(query.where, index), window, self.span)
+            return Answer(searcher, plan(query.where, index), window, self.span)
 
     def _hit(self, query: Query, seq: int, damage: Damage, *, judged: bool) -> Found | None:
         """Event number ``seq``, if it can be read and really matches."""
