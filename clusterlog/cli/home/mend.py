@@ -6,7 +6,7 @@ _MENDS = (
     # Of what answers.
     (
         "(401)",
-        "put the right user and password into the URL, or a key into token_file: `clusterlog setup elasticsearch --keys`",
+        "put the right user and password into the URL, or a key into token_file (`setup elasticsearch --keys`)",
     ),
     (
         "(403)",

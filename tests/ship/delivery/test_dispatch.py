@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clusterlog.errors import StoreDenied, StoreUnavailable
 from clusterlog.ship.delivery.batch import PROBE_EVENTS
+from clusterlog.ship.delivery.crew import deliver
 from clusterlog.ship.delivery.dispatch import CONVICT_AFTER, GROW_AFTER, HALVINGS
 from clusterlog.ship.delivery.pace.breaker import OPEN_AFTER
 from clusterlog.store.base import Outcome
@@ -416,16 +417,46 @@ def test_a_defect_in_a_thread_that_delivers_is_met_by_the_shipper(stage, make):
 FAULTS = ["bisect", "again", "slower", "wait", "halve", "lost", "some busy", "some blocked", ""]
 
 
+class AnyOrder:
+    """Several hands whose requests arrive when they are sent, and whose answers come one at a time, in any order."""
+
+    def __init__(self, sink, chance):
+        self.in_flight = {}
+        self._sink, self._chance = sink, chance
+        self._answers = {}
+
+    def give(self, errand):
+        self.in_flight[id(errand)] = errand
+        self._answers[id(errand)] = deliver(self._sink, errand)
+
+    def answers(self, wait_s=0.0):
+        if not self.in_flight or (wait_s == 0.0 and self._chance.random() < 0.7):
+            return []
+        first = self._chance.choice(list(self.in_flight))
+        del self.in_flight[first]
+        return [self._answers.pop(first)]
+
+    def close(self):
+        pass
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(FAULTS), max_size=60),
     st.sets(st.integers(0, 79), max_size=3),
     st.lists(st.integers(1, 20), min_size=1, max_size=8),
     st.integers(1, 40),
+    st.integers(1, 4),
+    st.integers(0, 1 << 32),
 )
-def test_the_good_are_stored_once_and_only_the_bad_are_kept_aside(stage, make, faults, bad, portions, most):
+def test_the_good_are_stored_once_and_only_the_bad_are_kept_aside(
+    stage, make, faults, bad, portions, most, at_once, seed
+):
     desk, script = stage(events=most), iter(faults)
     server = desk.server
+    if at_once > 1:
+        desk.dispatch._crew = AnyOrder(desk.sink, random.Random(seed))
+        desk.dispatch.many.most = desk.dispatch.many.limit = at_once
     state = {"now": ""}
 
     def fault(batch):
