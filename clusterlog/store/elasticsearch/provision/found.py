@@ -21,6 +21,8 @@ _ASKED = (
 )
 OURS = f"{OWNER}@"
 """How the names of our component templates begin."""
+_NO_INTERFACE = (400, 404, 405)
+"""What a server says that has none for data streams."""
 _REPLICAS = "*.settings.index.number_of_replicas,*.settings.index.auto_expand_replicas"
 
 
@@ -80,6 +82,8 @@ def look(client: Client) -> Found:
     rivals = tuple(_rival(name, body) for name, body in told.items() if name != INDEX)
     rivals = tuple(each for each in rivals if each.fits or any(name.startswith(OURS) for name in each.composed_of))
     answer = client.call("GET", f"/_data_stream/{PATTERN}")
+    if answer.status not in _NO_INTERFACE:
+        check(answer, "view_index_metadata")
     streams, can_change = _streams(client, answer), answer.status == 200
     return Found(components, ours, rivals, tuple(_governed(each, rivals) for each in streams), can_change)
 

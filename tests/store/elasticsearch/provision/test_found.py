@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterlog.errors import StoreDenied
+from clusterlog.errors import StoreDenied, StoreUnavailable
 from clusterlog.store.elasticsearch.provision.found import Found, Rival, Stream, look, matching, overlap
 from clusterlog.store.elasticsearch.streams import PATTERN
 
@@ -65,6 +65,12 @@ def test_a_server_without_the_interface_for_streams_tells_less_of_them(scripted)
     found = look(scripted(answers))
     assert found.streams == (Stream(STREAM, (FIRST, SECOND), "0.1.0", "new", "2", None, None),)
     assert not found.can_change_streams
+
+
+def test_a_server_that_has_no_time_to_tell_of_streams_is_not_taken_for_one_that_cannot(scripted):
+    answers = everything() | {("GET", f"/_data_stream/{PATTERN}"): (503, {})}
+    with pytest.raises(StoreUnavailable, match="has too much to do"):
+        look(scripted(answers))
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"clusterlog": "0.1.0"}, {"clusterlog": {}}, "clusterlog"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterlog.errors import NotAllowed, SettingError, StoreDenied
+from clusterlog.errors import NotAllowed, SettingError, StoreDenied, StoreUnavailable
 from clusterlog.store.elasticsearch.provision import keys as keys_room
 from clusterlog.store.elasticsearch.provision.keys import SHOWN, TokenFile, keys, lacking, reserved, token_files
 from clusterlog.store.elasticsearch.provision.plan import Plan
@@ -231,6 +231,12 @@ class TestLook:
         has = answers()[HAS]
         found = look(scripted(answers(HAS=lambda body: has(body) if body.get("cluster") else unknown)))
         assert not found.failure_store
+
+    def test_a_server_that_has_no_time_to_tell_is_not_taken_for_one_without_that_right(self, scripted):
+        """Else the role for reading would lose it."""
+        has = answers()[HAS]
+        with pytest.raises(StoreUnavailable, match="has too much to do"):
+            look(scripted(answers(HAS=lambda body: has(body) if body.get("cluster") else (503, {}))))
 
     def test_who_comes_with_a_key_is_known_by_it(self, scripted):
         told = {"authentication_type": "api_key", "api_key": {"id": "id1", "name": "n"}}
