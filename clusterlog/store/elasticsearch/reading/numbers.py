@@ -147,16 +147,20 @@ class Numbers:
         return found
 
     def _failed(self) -> Mapping[str, list[tuple[int, int]]]:
-        """Numbers in the failure stores, as far as there are some and we may read them: taken, and not to be found."""
+        """Numbers in the failure stores, as far as there are some and we may read them: taken, and not to be found.
+
+        Raises StoreUnavailable where the server has no time, or is away: what it did not tell is not nothing.
+        """
         found: dict[str, list[tuple[int, int]]] = defaultdict(list)
         try:
             sources = ({"id": {"terms": {"field": "document.id"}}},)
-            for bucket in self._asker.buckets(ALL, sources, Damage(), of="::failures"):
+            for bucket in self._asker.buckets(ALL, sources, self._damage, of="::failures"):
                 own = _ID.fullmatch(str(bucket["key"]["id"]))
                 if own:
                     found[own[1]].append((int(own[2], 16), int(own[2], 16)))
-        except StoreUnavailable:  # no such thing on this server, or not for us
-            pass
+        except StoreUnavailable as error:
+            if error.advice in ("again", "slower"):
+                raise  # else there is no such thing on this server, or not for us
         return found
 
 

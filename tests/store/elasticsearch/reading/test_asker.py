@@ -123,6 +123,27 @@ def test_a_server_that_fails_is_unavailable_with_what_it_says(store, status):
         list(store(Scripted(failed)).find(Query()))
 
 
+NOTHING_COUNTED = (
+    answer({"count": 0, "_shards": SHARDS}),
+    hits(aggregations={"by": {"buckets": []}}),
+)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_an_audit_does_without_failure_stores_that_are_not_there_or_not_for_us(store, status):
+    counted, none = NOTHING_COUNTED
+    refused = refusal(status, "illegal_argument_exception", "no such thing as ::failures")
+    assert list(store(Scripted(counted, refused, none)).audit()) == []
+
+
+@pytest.mark.parametrize("status", [429, 503, 504])
+def test_an_audit_does_not_take_failure_stores_for_empty_that_cannot_be_asked_now(store, status):
+    counted, _ = NOTHING_COUNTED
+    busy = refusal(status, "es_rejected_execution_exception", "too much to do")
+    with pytest.raises(StoreUnavailable, match="too much to do"):
+        list(store(Scripted(counted, busy)).audit())
+
+
 FAILED = {
     "total": 3,
     "successful": 1,
