@@ -102,10 +102,11 @@ class Dispatch:
     def _store(self) -> str:
         if not self.error:
             return "reachable"
-        advice = self.failure.advice if self.failure is not None else "again"
         if not self._refusal or not self.failing:
             return "refusing"
-        return {"again": "unreachable", "slower": "busy"}.get(advice, "refusing")
+        if self.failure is None:  # it is something of ours that fails
+            return "unknown"
+        return {"again": "unreachable", "slower": "busy"}.get(self.failure.advice, "refusing")
 
     def unsettled(self) -> Iterator[Delivery]:
         """Every event that was read and is neither safe nor kept aside."""
