@@ -7,6 +7,7 @@ import os
 import pytest
 
 from clusterlog.cli import pager
+from clusterlog.encode.console.hyperlink import linked
 
 REQUEST = "a" * 24 + "00000001"
 
@@ -165,3 +166,25 @@ def test_the_rest_of_an_endless_answer_is_not_looked_for_when_the_reader_leaves(
     terminal.see("line 000")
     terminal.press("q")
     assert terminal.ended() == 0
+
+
+def test_links_are_for_the_terminal_and_not_for_the_pager(on_pty, command, pager_that_tells):
+    own, note = pager_that_tells
+    links = {"CLUSTERLOG_KIBANA": "http://kibana:5601", "FORCE_HYPERLINK": "1", "CLUSTERLOG_PAGER": str(own)}
+    through = on_pty(*command, **links)
+    through.see("the end of the pager")
+    assert through.ended() == 0
+    assert note.exists() and b"]8;;" not in through.raw
+    note.unlink()
+    direct = on_pty(*command, lines=300, **links)
+    assert direct.ended() == 0
+    assert not note.exists() and b"]8;;http://kibana:5601/app/r?" in direct.raw
+
+
+def test_the_address_of_a_link_takes_no_room_on_the_screen(capfd):
+    link = linked("id", "http://kibana:5601/" + "x" * 500)
+    page = pager.Paged("false", os.terminal_size((100, 3)))
+    page.write(link)
+    page.write("below")
+    page.end()
+    assert capfd.readouterr().out == f"{link}\nbelow\n"

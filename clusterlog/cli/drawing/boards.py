@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from clusterlog.cli.drawing.pen import Pen, Row, Segment, row_of, wrapped
+from clusterlog.cli.drawing.pen import INDENT, Pen, Row, Segment, row_of, wrapped
 from clusterlog.cli.drawing.table import table
 from clusterlog.cli.line import columns
 from clusterlog.store.kibana.objects import DASHBOARD, SESSION, Object
@@ -46,4 +46,4 @@ def _table(headings: Sequence[str], cells: Sequence[Sequence[str]], pen: Pen, wi
         for label, text in (("of", where), ("shows", shows)):
             if text:
                 words = [Segment(pen.clean(word)) for word in text.split(" ")]
-                yield from wrapped([Segment(f"  {label.ljust(5)}", "dim")], words, width, " ")
+                yield from wrapped([Segment(f" {label}".ljust(INDENT), "dim")], words, width, " ")
