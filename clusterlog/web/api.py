@@ -25,7 +25,7 @@ from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Query
 from clusterlog.store.wire import LONGEST, decoded, stamp
 from clusterlog.web.courtesies import told
-from clusterlog.web.faults import ILLEGAL, PARSING, TOO_LARGE, UNAVAILABLE, Fault, complain
+from clusterlog.web.faults import ILLEGAL, PARSING, TOO_LARGE, UNAVAILABLE, Fault, complain, internal, known
 
 NDJSON = "application/x-ndjson"
 THREADS = 8
@@ -53,6 +53,7 @@ class Api:
         id, document]``, by which it is ordered, the time in nanoseconds. With ``bytes`` an answer ends before it has so
         many, and goes on with ``next``. ``total=false`` saves the counting of what a limit has left out.
         """
+        known(request, ("placed", "total", "bytes"))
         query = await _query(request)
         placed, counted = _switch(request, "placed", False), _switch(request, "total", True)
         most = _amount(request, "bytes")
@@ -60,6 +61,7 @@ class Api:
 
     async def count(self, request: Request) -> Response:
         """``POST /api/v1/count``: how many events match. Damaged files are told beside it, as ``problem``."""
+        known(request, ())
         query = await _query(request)
         return told(await to_thread.run_sync(self._counted, query, limiter=self._limiter))
 
@@ -163,7 +165,7 @@ def _ended(begin: Callable[[], Lines]) -> Lines:
         yield dumps({"error": {"type": UNAVAILABLE, "reason": str(error)}}) + b"\n"
     except Exception as error:
         complain(error)
-        yield dumps({"error": {"type": UNAVAILABLE, "reason": f"internal error: {type(error).__name__}"}}) + b"\n"
+        yield dumps({"error": {"type": UNAVAILABLE, "reason": internal()}}) + b"\n"
 
 
 def _chunks(lines: Lines, *, pack: bool, clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.api import Api
 from clusterlog.web.courtesies import Courtesies
-from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain
+from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain, internal
 from clusterlog.web.guard import Guard, needs
 from clusterlog.web.intake.endpoint import Bulk
 from clusterlog.web.intake.events import Strangers
@@ -77,8 +77,7 @@ def _answering(endpoint: Endpoint, rights: tuple[Right, ...]) -> Endpoint:
             return Response(status_code=499)  # nobody reads it
         except Exception as error:
             complain(error)
-            reason = f"internal error: {type(error).__name__}; the server has said more on its standard error"
-            return Fault(500, UNAVAILABLE, reason).response()
+            return Fault(500, UNAVAILABLE, internal()).response()
 
     return answered
 

@@ -22,7 +22,7 @@ import pytest
 
 from clusterlog.settings import load
 from clusterlog.store.embedded import EmbeddedStore
-from clusterlog.web import server
+from clusterlog.web import faults, server
 from clusterlog.web.app import Parts, application
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
@@ -132,6 +132,12 @@ class Running:
         given = {"strangers": strangers, "tokens": TOKENS, "node": "here", "names": ("127.0.0.1", "localhost"), **parts}
         self.switch.app = application(Parts(store, **given))
         yield Asked(self.url)
+
+
+@pytest.fixture(autouse=True)
+def _complains_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test has made it complain of is said again."""
+    monkeypatch.setattr(faults, "_complained", set())
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,8 @@ def _own_id(read: Read) -> dict[str, Tree] | None:
     if not is_id(labels.get(OWN_ID)):
         return None
     own: dict[str, Tree] = {"event": {"id": labels.pop(OWN_ID)}, "process": {}}
-    if type(labels.get("event.sequence")) is int:
+    sequence = labels.get("event.sequence")
+    if type(sequence) is int and 0 <= sequence < 1 << 63:
         own["event"]["sequence"] = labels.pop("event.sequence")
     if is_id(labels.get("process.entity_id")):
         own["process"]["entity_id"] = labels.pop("process.entity_id")

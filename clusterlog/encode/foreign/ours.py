@@ -17,15 +17,29 @@ _TOPS = frozenset(
 )
 
 
-def event(document: dict[str, Any], number: int, line: bytes, subject: Subject, sanitizer: Sanitizer) -> Event | None:
-    """The event as it is, with its own ``event.id`` or, without one, that of line ``number``.
+def event(
+    document: dict[str, Any], number: int, line: bytes, subject: Subject, sanitizer: Sanitizer, given: str = ""
+) -> Event | None:
+    """The event as it is, with its own ``event.id``, or the one it was ``given``, or else that of line ``number``.
 
-    ``None`` if it only looks like one of ours.
+    ``None`` if it only looks like one of ours, or holds what we would not have written.
     """
+    try:
+        return _event(document, number, line, subject, sanitizer, given)
+    except TypeError:
+        return None
+
+
+def _event(
+    document: dict[str, Any], number: int, line: bytes, subject: Subject, sanitizer: Sanitizer, given: str
+) -> Event | None:
     about = document.get("event")
     if not is_whole(document) or type(about) is not dict:
         return None
-    id = about.get("id")
+    if given:
+        document = {**document, "event": {**about, "id": given}}
+        line = dumps(document)
+    id = given or about.get("id")
     log = document.get("log")
     alarming = type(log) is dict and log.get("level") in ALARMING
     suspicious = sanitizer.redactor.suspicious(line.decode("utf-8", "replace"))
@@ -33,7 +47,7 @@ def event(document: dict[str, Any], number: int, line: bytes, subject: Subject, 
         document = _without_secrets(document, sanitizer)
     if id is None:
         return _numbered(document, number, subject, sanitizer), alarming, ORDINARY
-    if not is_id(id):
+    if not is_id(id) or not line:
         return None
     return dumps(document) if suspicious else line, alarming, WITH_OWN_ID
 

@@ -19,10 +19,10 @@ from clusterlog.encode.foreign.document import ORDINARY, Documents, Event, Given
 from clusterlog.encode.foreign.kinds import Kinds, holds_nothing
 from clusterlog.encode.foreign.names import Table
 from clusterlog.encode.foreign.otlp import Requests
-from clusterlog.encode.foreign.plans import Flat, Nest, Plan, flat
+from clusterlog.encode.foreign.plans import OWN_ID, Flat, Nest, Plan, flat
 from clusterlog.encode.foreign.times import Times
 from clusterlog.encode.limits import Limits
-from clusterlog.encode.sanitize import Sanitizer
+from clusterlog.encode.sanitize import Sanitizer, free
 from clusterlog.record.redact import Redactor
 
 MOST_SHAPES = 10_000
@@ -124,39 +124,43 @@ class Lines:
             counted[shape.format] += shape.seen
         return dict(counted)
 
-    def events(self, document: dict[str, Any], number: int, line: bytes) -> Sequence[Event]:
+    def events(self, document: dict[str, Any], number: int, line: bytes, id: str = "") -> Sequence[Event]:
         """The events of a parsed line, of which ``line`` is the text; the first gets ``number`` as its sequence.
+
+        ``id`` is the id it came under, where it does not bear that itself: its event has it as its own.
 
         Raises ValueError, with the reason, for a line that is not of the format that was asked for, or holds no event.
         """
         shape = self._shapes.get(tuple(document)) or self._met(document)
         shape.seen += 1
         plan = shape.plan
-        if plan is not None:
+        if plan is not None and not id:
             values = tuple(document.values()) if shape.nest is None else shape.nest.values(document)
             if values is not None:
                 made = self._swift(plan, values, number)
                 if made is not None:
                     return (made,)
-        return self._careful(shape, document, number, line)
+        return self._careful(shape, document, number, line, id)
 
-    def _careful(self, shape: _Shape, document: dict[str, Any], number: int, line: bytes) -> Sequence[Event]:
+    def _careful(self, shape: _Shape, document: dict[str, Any], number: int, line: bytes, id: str) -> Sequence[Event]:
         if shape.refusal:
             shape.seen -= 1
             raise ValueError(shape.refusal)
         if shape.format == "clusterlog":
-            own = ours.event(document, number, line, self._subject, self._sanitizer)
+            own = ours.event(document, number, line, self._subject, self._sanitizer, id)
             if own is not None:
                 return (own,)
         if shape.format == "otlp":
-            return self._exported(document, number)
-        if shape.format == formats.DOCKER:
+            return self._exported(document, number, id)
+        if shape.format == formats.DOCKER and type(document["log"]) is str:
             shape.seen -= 1
             inner = formats.unwrapped(document)
-            return self.events(inner, number, dumps(inner))
+            return self.events(inner, number, _text(inner), id)
         level = flat(document, self._inside)
         if any(type(value) is float and abs(value) >= _LARGE for value in level.values()):
             level = flat(_exact(document, line), self._inside)
+        if id:
+            level = _with_id(level, id)
         plan = self._translator.plan(tuple(level), shape.format)
         read = taken_apart(level, plan, self._translator.readers)
         if plan.template and "message" in read.fields:
@@ -193,8 +197,10 @@ class Lines:
             self._shapes[names] = shape
         return shape
 
-    def _exported(self, document: dict[str, Any], number: int) -> list[Event]:
+    def _exported(self, document: dict[str, Any], number: int, id: str) -> list[Event]:
         reads = self._requests.reads(document)
+        if id and len(reads) == 1:
+            reads[0].labels[OWN_ID] = id
         for read in reads:
             read.fields["clusterlog.ingest.format"] = "otlp"  # what it is numbered by is the order of its export
         return [self._documents.event(read, number + n, *self._timed(read.fields)) for n, read in enumerate(reads)]
@@ -303,6 +309,22 @@ class Lines:
 _LONG_MESSAGE, _LONG = 8_000, 1_000
 """Characters of a message and of a label that go the short way: all together they are no event that needs cutting."""
 _MARK = "<here the line says it>"
+
+
+def _with_id(level: Flat, id: str) -> Flat:
+    """A flat line with the id it came under; what it calls so itself, and is none, is kept beside it."""
+    told: Flat = {OWN_ID: id}
+    for name, value in level.items():
+        told[free(told, name)] = value
+    return told
+
+
+def _text(document: dict[str, Any]) -> bytes:
+    """A line that was put together, as text; empty where it holds what JSON has no words for."""
+    try:
+        return dumps(document)
+    except TypeError:
+        return b""
 
 
 def _exact(document: dict[str, Any], line: bytes) -> dict[str, Any]:

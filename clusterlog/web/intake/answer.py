@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusterlog.encode.compact import dumps
-from clusterlog.web.faults import BLOCKED, BUSY, CONFLICT, ILLEGAL, PARSING
+from clusterlog.web.faults import BLOCKED, BUSY, CONFLICT, ILLEGAL, NO_NAME, PARSING
 from clusterlog.web.intake.fates import Fate, Judged
 
 NO_INDEX = "clusterlog"
@@ -18,6 +18,7 @@ NO_INDEX = "clusterlog"
 _FAILURES: Mapping[Fate, tuple[int, str]] = {
     "conflict": (409, CONFLICT),
     "other": (400, ILLEGAL),
+    "misnamed": (400, NO_NAME),
     "refused": (400, PARSING),
     "busy": (429, BUSY),
     "full": (429, BLOCKED),

@@ -129,7 +129,8 @@ def unpacked(headers: Headers, body: bytes, share: Share) -> bytes:
                 kept.append(piece)
             body = unpacker.unused_data
     except zlib.error as error:
-        raise Fault(400, ILLEGAL, f"the body is no gzip: {error}") from None
+        why = str(error).rpartition(": ")[2]  # in front of it stands which function of zlib says so
+        raise Fault(400, ILLEGAL, f"the body is no gzip: {why}") from None
     return b"".join(kept)
 
 

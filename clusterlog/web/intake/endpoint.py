@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clusterlog.errors import StoreUnavailable
-from clusterlog.web.faults import JSON, UNAVAILABLE, Fault
+from clusterlog.web.faults import ILLEGAL, JSON, UNAVAILABLE, Fault, known
 from clusterlog.web.intake.answer import answer, is_brief
 from clusterlog.web.intake.body import RETRY_AFTER_S, Load, Share, received, unpacked
 from clusterlog.web.intake.bulk import items
@@ -19,6 +19,12 @@ from clusterlog.web.intake.fates import Intake
 THREADS = 4
 """Requests that are unpacked, read and stored at once. Storing is one at a time; reading is bound to one CPU."""
 _REFRESH = frozenset({"true", "wait_for", ""})
+_PARAMETERS = frozenset(
+    "refresh filter_path pretty human error_trace format type routing timeout pipeline wait_for_active_shards op_type"
+    " require_alias require_data_stream list_executed_pipelines include_source_on_error"
+    " _source _source_includes _source_excludes batch_size master_timeout".split()
+)
+"""What senders to Elasticsearch and OpenSearch may say beside a request. Only the first two mean anything here."""
 
 
 class Bulk:
@@ -31,6 +37,10 @@ class Bulk:
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request: what it calls created is on disk. Raises Fault."""
+        known(request, _PARAMETERS)
+        refresh = request.query_params.get("refresh", "false")
+        if refresh not in _REFRESH and refresh != "false":
+            raise Fault(400, ILLEGAL, f"Unknown value for refresh: [{refresh[:40]}].")
         with self._load.begin() as share:
             body = await received(request.headers, request.stream(), share)
             told = await to_thread.run_sync(self._answered, request, body, share, limiter=self._limiter)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 from clusterlog.context import ids
-from clusterlog.encode.compact import dumps
 from clusterlog.encode.foreign.document import ID_LIMIT, WITH_OWN_ID, Subject, is_id
+from clusterlog.encode.foreign.formats import is_of
 from clusterlog.encode.foreign.names import load
 from clusterlog.encode.foreign.translation import Lines, Translator
 from clusterlog.encode.identity import IdentityHash, key_file
@@ -29,12 +29,28 @@ from clusterlog.store.document import Event
 from clusterlog.store.wire import stamp
 from clusterlog.web.intake.bulk import Item
 
+DEEPEST = 100
 FORMAT = "bulk"
 """In ``clusterlog.ingest.format``: the numbers of such events are the order in which they came in, and no more."""
 
 _BUNYAN = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}
 _OWN_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{11}").fullmatch
 _DATA_STREAM = re.compile(r"[^-]+-([^-]+)-.+").fullmatch
+
+
+def is_deep(body: bytes) -> bool:
+    """Whether objects and lists stand within each other more deeply than anybody walks who looks through events."""
+    if body.count(b"{") + body.count(b"[") <= DEEPEST:
+        return False
+    level: list[object] = [document.parse(body)]
+    for _ in range(DEEPEST):
+        level = [each for node in level for each in _inside(node)]
+    return bool(level)
+
+
+def _inside(node: object) -> Iterable[object]:
+    inner: Iterable[object] = node.values() if type(node) is dict else node if type(node) is list else ()
+    return [each for each in inner if type(each) in (dict, list)]
 
 
 def place(id: str) -> tuple[str, int] | None:
@@ -97,7 +113,7 @@ class Numbering:
         self._translator = translator
         self._instance = instance
         self._subject = (peer, environment, stamp(arrival))
-        self._lines: dict[str, Lines] = {}
+        self._lines: dict[tuple[str, bool], Lines] = {}
 
     def take_back(self) -> None:
         """Nothing of it was stored: its numbers are free again."""
@@ -106,16 +122,14 @@ class Numbering:
     def event(self, item: Item) -> Delivery:
         """The delivery of a stranger's document. Raises ValueError, with the reason, for what is no event."""
         told = _named_level(parsed(item.document))
-        line = item.document
-        if item.id is not None:
-            if not is_id(item.id):
-                raise ValueError(f"its _id is not 1 to {ID_LIMIT} printable characters long")
-            told = _with_id(told, item.id)
-            line = dumps(told)
-        lines = self._lines.get(item.target)
+        if item.id is not None and not is_id(item.id):
+            raise ValueError(f"its _id is not 1 to {ID_LIMIT} printable characters long")
+        key = item.target, is_of("clusterlog", told)  # apart, since what has the names of another is taken for one
+        lines = self._lines.get(key)
         if lines is None:
-            lines = self._lines[item.target] = Lines(self._translator, self._of(item.target))
-        made = lines.events(told, self.number + 1, line)
+            lines = self._lines[key] = Lines(self._translator, self._of(item.target))
+        lines.last_time = ""  # in a file a line without a time has that of the line before it
+        made = lines.events(told, self.number + 1, item.document, item.id or "")
         if len(made) != 1:
             raise Unreadable("not_an_event", f"{len(made)} events in one document: send each for itself")
         body, alarming, kind = made[0]
@@ -143,12 +157,6 @@ def _named_level(told: Event) -> Event:
     return told
 
 
-def _with_id(told: Event, id: str) -> Event:
-    """The document with the id it was sent under; it has no other."""
-    event = told.get("event")
-    return {**told, "event": {**event, "id": id}} if type(event) is dict else {**told, "event.id": id}
-
-
 def same(sent: Delivery, stored: bytes) -> bool:
     """Whether what is stored under an id is what was sent under it.
 
@@ -156,8 +164,11 @@ def same(sent: Delivery, stored: bytes) -> bool:
     """
     if sent.body == stored:
         return True
-    one, other = document.parse(sent.body), document.parse(stored)
-    if all(document.values(each, "clusterlog.ingest.time") == ["arrival"] for each in (one, other)):
-        one.pop("@timestamp", None), other.pop("@timestamp", None)
-        return one == other
+    try:
+        one, other = document.parse(sent.body), document.parse(stored)
+        if all(document.values(each, "clusterlog.ingest.time") == ["arrival"] for each in (one, other)):
+            one.pop("@timestamp", None), other.pop("@timestamp", None)
+            return one == other
+    except (ValueError, RecursionError):  # what was sent need be no event at all
+        return False
     return False

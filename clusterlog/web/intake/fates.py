@@ -8,17 +8,20 @@ from contextlib import ExitStack, suppress
 from typing import Literal, NamedTuple
 
 from clusterlog.errors import Incomplete, StoreUnavailable
+from clusterlog.ship.ingest.lines import Unreadable
 from clusterlog.store.base import Delivery, Outcome
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Match, Or, Query
+from clusterlog.web.faults import complain, internal
 from clusterlog.web.intake.bulk import Item
-from clusterlog.web.intake.events import Numbering, Strangers, ours, same
+from clusterlog.web.intake.events import DEEPEST, Numbering, Strangers, is_deep, ours, same
 
-Fate = Literal["created", "same", "conflict", "other", "refused", "busy", "full"]
+Fate = Literal["created", "same", "conflict", "other", "misnamed", "refused", "busy", "full"]
 """How an item ended.
 
 ``created``: it is on disk. ``same``: it was there, byte for byte. ``conflict``: an event of that id was there, and
-nothing was to be overwritten. ``other``: the event of that id is another one. ``refused``: it will never be taken.
+nothing was to be overwritten. ``other``: the event of that id is another one. ``misnamed``: there can be no index of
+that name. ``refused``: it will never be taken.
 ``busy``, ``full``: not now, the latter for want of room on the disk.
 """
 
@@ -99,13 +102,18 @@ class Intake:
 
 
 def _meant(item: Item, own: Delivery | None, numbering: Numbering | None) -> _Meant:
-    if own is not None or item.refusal or numbering is None:
-        return _Meant(item, own, item.refusal)
+    if item.refusal:
+        return _Meant(item, None, item.refusal)
     try:
+        if own is not None:
+            return _Meant(item, None, f"nested more deeply than {DEEPEST}") if is_deep(own.body) else _Meant(item, own)
+        assert numbering is not None, "no item is a stranger's"
         return _Meant(item, numbering.event(item))
     except Exception as error:  # whatever a stranger's document does to a translation, it is that document's failure
-        what = str(error) if isinstance(error, ValueError) else f"it cannot be made an event: {type(error).__name__}"
-        return _Meant(item, None, what)
+        if type(error) in (ValueError, Unreadable):
+            return _Meant(item, None, str(error))
+        complain(error)
+        return _Meant(item, None, internal())
 
 
 def _is_full(error: StoreUnavailable) -> bool:
@@ -114,7 +122,7 @@ def _is_full(error: StoreUnavailable) -> bool:
 
 
 def _refused(meant: _Meant) -> Judged:
-    return Judged(meant.item, meant.item.id, "refused", meant.refusal)
+    return Judged(meant.item, meant.item.id, "misnamed" if meant.item.misnamed else "refused", meant.refusal)
 
 
 def _without_room(meant: _Meant, reason: str) -> Judged:

@@ -35,6 +35,11 @@ def only(said):
     return action, told
 
 
+def only_reason(said, number):
+    (told,) = said.json["items"][number].values()
+    return told["error"]["reason"]
+
+
 def test_what_is_created_is_found_and_answered_as_elasticsearch_does(ask):
     said = ask.bulk(*numbered(1, message="hello"))
     assert said.status == 200
@@ -140,21 +145,24 @@ def test_what_is_sent_under_an_id_of_ours_must_bear_it(ask, document, reason):
     assert reason in only(said)[1]["error"]["reason"]
 
 
-def test_a_translation_that_fails_costs_its_own_document_alone(ask, monkeypatch):
+def test_a_translation_that_fails_costs_its_own_document_alone_and_is_complained_of_once(ask, monkeypatch, capfd):
     from clusterlog.encode.foreign.translation import Lines
 
     real = Lines.events
 
-    def fail(self, document, number, line):
+    def fail(self, document, number, line, id):
         if document["message"] == "b":
             raise KeyError("b")
-        return real(self, document, number, line)
+        return real(self, document, number, line, id)
 
     monkeypatch.setattr(Lines, "events", fail)
     lines = [each for name in "abc" for each in ({"index": {}}, {"message": name})]
     said = ask.bulk(*lines)
     assert said.items == [("index", 201), ("index", 400), ("index", 201)]
+    assert only_reason(said, 1).startswith("an internal error of clusterlog ")
     assert [each["event"]["sequence"] for each in ask.found()] == [1, 2]
+    ask.bulk(*lines)
+    assert capfd.readouterr().err.count("Traceback") == 1
 
 
 def test_other_actions_are_refused_one_by_one(ask):
@@ -329,7 +337,7 @@ def test_a_failure_nobody_foresaw_is_500_and_told_on_standard_error(ask, store, 
 
     monkeypatch.setattr(store, "deliver", fail)
     said = ask.bulk(*numbered(1))
-    assert (said.status, said.reason.startswith("internal error: KeyError; ")) == (500, True)
+    assert (said.status, said.reason.startswith("an internal error of clusterlog ")) == (500, True)
     err = capfd.readouterr().err
     assert err.startswith("clusterlog: internal error, please report it:\nTraceback ")
     assert "\x1b" not in err
