@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 from certificates import Certificates
 from engine_servers import free_ports
-from faults import FaultProxy, always, everywhere
+from faults import FaultProxy, always, everywhere, wait_until
 
 from clusterlog.cli.deliver.ship import Teller
 from clusterlog.context.ids import new_entity_id
@@ -30,6 +30,8 @@ from clusterlog.store.elasticsearch import bulk
 from clusterlog.store.elasticsearch.wire import node
 
 PASSWORD = "hidden-password"
+HASHED = "$2b$10$cw6COq.HIw2W7uQbKI146uuFFqhpL/yUCZD8fove4hOv0czxgldRW"
+"""The password of the server's administrator as bcrypt."""
 MAPPINGS = {
     "dynamic": False,
     "properties": {
@@ -91,10 +93,10 @@ class Scene:
         status, answer = self.engine.call("PUT", path, {f"index.blocks.{name}": value})
         assert status == 200, answer
 
-    def begin(self, scheme="http", host="127.0.0.1"):
+    def begin(self, scheme="http", host="127.0.0.1", login=f"shop:{PASSWORD}@"):
         """A shipper begins, to deliver to the port."""
         self.url = f"{scheme}://{host}:{self.port}"
-        self.set(store=self.url.replace("://", f"://shop:{PASSWORD}@"), environment=self.environment)
+        self.set(store=self.url.replace("://", f"://{login}"), environment=self.environment)
         settings = load({"home": str(self.home)})
         self._ending.enter_context(HomeLock.take(settings.home_path))
         sink, name, limits = open_sink(settings)
@@ -168,6 +170,23 @@ def certificates(tmp_path_factory):
 @pytest.fixture
 def scene(home, run, elasticsearch, certificates, monkeypatch):
     made = Scene(home, run, elasticsearch, certificates, monkeypatch)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def own(_engines):
+    """A server that wants to know who comes, and may be treated badly."""
+    files = {"users": f"admin:{HASHED}\n", "users_roles": "superuser:admin\n"}
+    return _engines(
+        "elasticsearch-8.19", {"xpack.security.enabled": True}, files=files, login=("admin", "clusterlog-tests")
+    )
+
+
+@pytest.fixture
+def strict(home, run, own, certificates, monkeypatch):
+    """A scene before that server."""
+    made = Scene(home, run, own, certificates, monkeypatch)
     yield made
     made.close()
 
@@ -452,3 +471,75 @@ def test_after_a_rollover_between_two_sendings_no_index_has_a_double_and_what_ma
     assert (told["store"]["state"], told["dead"], told["backlog"]["events"]) == ("reachable", 0, 0)
     assert told["delivery"]["warnings"] == [warning] and warning in shown
     assert scene.doctor()["delivery"]["text"] == warning
+
+
+def key_of(engine, name):
+    """A new API key that may ship and nothing else."""
+    rights = [{"names": ["logs-clusterlog.*-*"], "privileges": ["auto_configure", "create_doc"]}]
+    asked = {"name": name, "role_descriptors": {"ship": {"indices": rights}}}
+    status, made = engine.call("POST", "/_security/api_key", asked)
+    assert status == 200, made
+    return made
+
+
+@pytest.mark.engines
+def test_a_key_that_is_revoked_is_told_and_one_in_its_place_is_taken_at_once(strict, tmp_path):
+    made, file = key_of(strict.engine, "old"), tmp_path / "key"
+    file.write_text(made["encoded"])
+    strict.set(token_file=file)
+    strict.say()
+    strict.listen()
+    strict.begin(login="")
+    strict.ship()
+    assert strict.engine.call("DELETE", "/_security/api_key", {"ids": [made["id"]]})[0] == 200
+    strict.say()
+    strict.ship(120)
+    told, shown = strict.status()
+    assert told["store"]["state"] == "refusing" and told["dead"] == 0 and told["backlog"]["events"] >= 3
+    assert f"does not accept our token_file {file} (401)" in shown and "a key into token_file" in shown
+    assert "(401)" in strict.doctor()["shipper"]["text"]
+    file.write_text(key_of(strict.engine, "new")["encoded"])
+    strict.ship(130)
+    strict.assert_each_once()
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("login", ["admin:wrong@", ""])
+def test_a_server_with_security_does_not_take_everybody(strict, login):
+    strict.say()
+    strict.listen()
+    strict.begin(login=login)
+    strict.ship(120)
+    told, shown = strict.status()
+    assert told["store"]["state"] == "refusing" and told["dead"] == 0 and told["backlog"]["events"] >= 3
+    said = "does not accept our user and password in the URL (401)" if login else "wants to know who we are (401)"
+    assert said in shown and "wrong@" not in shown
+    findings = strict.doctor()
+    assert all(said in findings[check]["text"] for check in ("shipper", "store"))
+
+
+@pytest.mark.engines
+def test_a_disk_of_the_server_that_is_full_keeps_events_waiting_until_it_is_not(strict):
+    strict.say()
+    strict.listen()
+    strict.begin(login="admin:clusterlog-tests@")
+    strict.ship()
+    watermark = "cluster.routing.allocation.disk"
+    full = {f"{watermark}.watermark.{name}": "1%" for name in ("low", "high", "flood_stage")}
+    change = {f"{watermark}.threshold_enabled": True, "cluster.info.update.interval": "10s", **full}
+    assert strict.engine.call("PUT", "/_cluster/settings", {"persistent": change})[0] == 200
+
+    def refused():
+        strict.say(1)
+        strict.ship(61)
+        return "flood-stage" in strict.shipper.error
+
+    wait_until(refused, "the server's disk is full")
+    told, shown = strict.status()
+    assert told["store"]["state"] == "refusing" and told["dead"] == 0 and told["backlog"]["events"] >= 1
+    assert "make room on the server's disk" in shown and "flood-stage" in strict.doctor()["shipper"]["text"]
+    empty = {**dict.fromkeys(change), f"{watermark}.threshold_enabled": False}
+    assert strict.engine.call("PUT", "/_cluster/settings", {"persistent": empty})[0] == 200
+    strict.block("read_only_allow_delete", None)
+    strict.ship(130)
+    strict.assert_each_once()
