@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,9 @@ NOBODY = 65534
 _MANDATORY = ("elasticsearch-8.19", "opensearch-3.8")
 _ALL_NEEDED = bool(os.environ.get("CI")) and not os.environ.get("CLUSTERLOG_WITHOUT_ENGINES")
 """Read now: no test sees settings from outside."""
+_lacks: set[str] = set()
+_left_out: Counter[str] = Counter()
+"""Tests that were skipped for want of a server, by what is said of it."""
 _JAVA = {"elasticsearch-8.19": 17, "elasticsearch-9.5": 21}
 _HEAP = "512m"
 _MODULES = ",".join(
@@ -317,7 +321,7 @@ def _give_to_nobody(directory: Path) -> None:
 def available(name: str) -> str:
     """Why an engine cannot be started here; empty if it can."""
     if not (CACHE / name / READY).exists():
-        return f"{name} was not fetched: make engines"
+        return f"{name} was not fetched: `make engines` does"
     try:
         java(_JAVA.get(name, 0)) if name in _JAVA else None
     except Missing as missing:
@@ -331,7 +335,23 @@ def needed(name: str) -> None:
     if lack and name in _MANDATORY and _ALL_NEEDED:
         pytest.fail(lack)
     if lack:
+        _lacks.add(lack)
         pytest.skip(lack)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count it where a test was skipped for want of a server."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        _left_out[reason] += reason in _lacks
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, and how often, what was not tested."""
+    for lack, count in (+_left_out).items():
+        tests = "1 test was" if count == 1 else f"{count} tests were"
+        terminalreporter.write_line(f"LEFT OUT: {tests} not run, as {lack}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

