@@ -112,6 +112,12 @@ def none_of(clause: Clause) -> Clause:
     return {"bool": {"must_not": [clause]}}
 
 
+def ignored(name: str, *, below: bool = False) -> Clause:
+    """Documents with a value of this field that the field could not take; with ``below`` also of one below it."""
+    own: Clause = {"term": {"_ignored": name}}
+    return any_of((own, {"prefix": {"_ignored": f"{name}."}})) if below else own
+
+
 def _joined(clauses: Iterable[Clause]) -> list[Clause]:
     """Each once, and all ``term`` and ``terms`` of a field in one: a server bounds how many clauses it is given."""
     found: list[Clause] = []

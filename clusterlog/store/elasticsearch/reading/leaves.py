@@ -8,7 +8,10 @@ document's ``_ignored``, and the event is judged by itself.
 from __future__ import annotations
 
 import ipaddress
+import math
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from clusterlog.encode.compact import dumps
 from clusterlog.store.document import TEXT_FIELDS, text, time_ns, words
@@ -24,18 +27,20 @@ from clusterlog.store.elasticsearch.reading.clauses import (
     both,
     either,
     exactly,
+    ignored,
     perhaps,
 )
 from clusterlog.store.elasticsearch.reading.mapping import Mapped, Mapping
+from clusterlog.store.elasticsearch.reading.words import LONGEST_WORD, patterns, together
 from clusterlog.store.predicate import read_number, word_patterns, words_of
 from clusterlog.store.query import Exists, Match, Range, Wildcard
 
-LONGEST_WORD = 255
-"""Letters of a word in an index (Elasticsearch, "standard tokenizer"); a longer one is cut."""
 SHORTEST_LIMIT = 256
 """No template limits the length of values (``ignore_above``) to less than that of a field without one."""
 _INT64 = 1 << 63
 _EXACT = 1 << 53
+_DECIMAL = (1e-3, 1e7)
+_LIKE_A_NUMBER = re.compile(r"[0-9eE.+-]*")
 _PIECES, _PIECE = 16, 64
 """How much of a pattern a server is given: of longer ones it makes automatons without end, and refuses them."""
 
@@ -54,7 +59,7 @@ def _on(name: str, node: Leaf, mapping: Mapping) -> Part:
         return UNKNOWN
     mapped = mapping.of(name)
     if not mapped:
-        return perhaps(_ignored(name, below=isinstance(node, Exists)))
+        return perhaps(ignored(name, below=isinstance(node, Exists)))
     return either(_guarded(each, _asked(each, node, mapping)) for each in mapped)
 
 
@@ -87,12 +92,7 @@ def exists(mapped: Mapped) -> Part:
     there: Clause = {"exists": {"field": mapped.field}}
     if mapped.family == "flat_key":
         return exactly(there)
-    return Part(any_of((there, _ignored(mapped.field, below=mapped.family == "object"))), there)
-
-
-def _ignored(name: str, *, below: bool = False) -> Clause:
-    own: Clause = {"term": {"_ignored": name}}
-    return any_of((own, {"prefix": {"_ignored": f"{name}."}})) if below else own
+    return Part(any_of((there, ignored(mapped.field, below=mapped.family == "object"))), there)
 
 
 # equality
@@ -116,11 +116,11 @@ def _match(mapped: Mapped, wanted: str, phrase: bool, mapping: Mapping) -> Part:
         case "boolean" if wanted in ("true", "false"):
             return exactly({"term": {mapped.field: wanted == "true"}})
         case "boolean":
-            return perhaps(any_of(({"term": {mapped.field: False}}, _ignored(mapped.field))))  # "" is false there
+            return perhaps(any_of(({"term": {mapped.field: False}}, ignored(mapped.field))))  # "" is false there
         case "nanos" | "date":
             return _moment(mapped, wanted)
         case "ip":
-            return perhaps({"term": {mapped.field: wanted}} if _is_address(wanted) else _ignored(mapped.field))
+            return perhaps({"term": {mapped.field: wanted}} if _is_address(wanted) else ignored(mapped.field))
         case _:
             return perhaps(_there(mapped))
 
@@ -133,29 +133,40 @@ def _equal(mapped: Mapped, name: str, wanted: str) -> Part:
     spelled = _spellings(wanted)
     maybe = any_of({"term": {name: each}} for each in spelled)
     if len(wanted) > SHORTEST_LIMIT and mapped.family != "flat_key":
-        maybe = any_of((maybe, _ignored(mapped.field), _ignored(name)))
+        maybe = any_of((maybe, ignored(mapped.field), ignored(name)))
+        if mapped.family == "text" and words(wanted):  # not every server says what it has left out for its length
+            maybe = any_of((maybe, {"match_phrase": {mapped.field: {"query": wanted}}}))
     number = read_number(wanted)
     sure = {"term": {name: wanted}} if number is None or text(number) == wanted else NONE
     return Part(maybe, sure)
 
 
 def _spellings(wanted: str) -> Sequence[str]:
-    """How a value whose text is ``wanted`` may have been written: a number as JSON may write it."""
+    """How a value whose text is ``wanted`` may have been written: a number as JSON may write it, or a server."""
     number = read_number(wanted)
     if number is None:
         return (wanted,)
     found = [wanted]
     if isinstance(number, int) and abs(number) < _EXACT:
-        found.append(f"{number}.0")
+        found += [f"{number}.0", of_java(float(number))] if number else ["0.0", "-0.0", "-0"]
     elif isinstance(number, float):
-        found += [repr(number), dumps(number).decode()]
+        found += [repr(number), dumps(number).decode(), of_java(number)]
     return tuple(dict.fromkeys(found))
+
+
+def of_java(number: float) -> str:
+    """As ``Double.toString`` of Java writes it, and so a flattened field: ``1.25E7`` from ten million on."""
+    if not number or _DECIMAL[0] <= abs(number) < _DECIMAL[1] or not math.isfinite(number):
+        return repr(number)
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    first, *rest = map(str, digits)
+    return f"{'-' * sign}{first}.{''.join(rest) or '0'}E{int(exponent) + len(rest)}"
 
 
 def _whole(mapped: Mapped, wanted: str) -> Part:
     number = read_number(wanted)
     if number is None or not -_INT64 <= number < _INT64:
-        return perhaps(_ignored(mapped.field))
+        return perhaps(ignored(mapped.field))
     found: Clause = {"term": {mapped.field: int(number)}}  # a server cuts fractions off
     return exactly(found) if text(number) == wanted and isinstance(number, int) else perhaps(found)
 
@@ -163,7 +174,7 @@ def _whole(mapped: Mapped, wanted: str) -> Part:
 def _float(mapped: Mapped, wanted: str) -> Part:
     number = read_number(wanted)
     if number is None or abs(number) >= 1e300:
-        return perhaps(_ignored(mapped.field))
+        return perhaps(ignored(mapped.field))
     found: Clause = {"term": {mapped.field: float(number)}}
     is_exact = mapped.exact and text(number) == wanted and abs(number) < _EXACT
     return exactly(found) if is_exact else perhaps(found)
@@ -174,7 +185,7 @@ def _moment(mapped: Mapped, wanted: str) -> Part:
     at = time_ns(wanted)
     if at is not None:
         return perhaps(spans.times(mapped, at, at + 1).maybe)
-    return perhaps(_there(mapped) if read_number(wanted) is not None else _ignored(mapped.field))
+    return perhaps(_there(mapped) if read_number(wanted) is not None else ignored(mapped.field))
 
 
 def _is_address(wanted: str) -> bool:
@@ -193,13 +204,8 @@ def _words(mapped: Mapped, wanted: str, phrase: bool, mapping: Mapping) -> Part:
         if mapped.family != "keyword":
             return perhaps(_there(mapped))
         inside = all_of(_anywhere(mapped.field, ("", word, "")) for word in asked)
-        return perhaps(any_of((inside, _ignored(mapped.field))))
-    found: Clause = (
-        {"match_phrase": {name: {"query": wanted}}}
-        if phrase
-        else {"match": {name: {"query": wanted, "operator": "and"}}}
-    )
-    return perhaps(found) if any(len(word) > LONGEST_WORD for word in asked) else exactly(found)
+        return perhaps(any_of((inside, ignored(mapped.field))))
+    return together(name, asked, phrase=phrase)
 
 
 # patterns
@@ -215,7 +221,11 @@ def _wildcard(mapped: Mapped, pattern: tuple[str, ...], mapping: Mapping) -> Par
     name = mapped.field
     match mapped.family:
         case "flat_key" if not mapped.patterns:
-            return perhaps(all_of((_begins(name, pattern[0]), _fits(mapped.whole, pattern, spelled=True).maybe)))
+            found = all_of((_begins(name, pattern[0]), _fits(mapped.whole, pattern, spelled=True).maybe))
+            if all(map(_LIKE_A_NUMBER.fullmatch, pattern)):  # 25000000.5 is kept as 2.50000005E7
+                large = {"wildcard": {mapped.whole: {"value": "*.*E*"}}}
+                found = any_of((found, all_of(({"exists": {"field": name}}, large))))
+            return perhaps(found)
         case "flat_key":
             return perhaps(_fits(name, pattern, spelled=True).maybe)
         case "text":
@@ -226,8 +236,8 @@ def _wildcard(mapped: Mapped, pattern: tuple[str, ...], mapping: Mapping) -> Par
             pass
         case _:
             return perhaps(_there(mapped))
-    found = _fits(name, pattern)
-    return Part(any_of((found.maybe, *map(_ignored, dict.fromkeys((mapped.field, name))))), found.sure)
+    fitting = _fits(name, pattern)
+    return Part(any_of((fitting.maybe, *map(ignored, dict.fromkeys((mapped.field, name))))), fitting.sure)
 
 
 def _begins(name: str, first: str) -> Clause:
@@ -265,10 +275,10 @@ def _word_patterns(mapped: Mapped, pattern: tuple[str, ...], mapping: Mapping) -
         if mapped.family != "keyword":
             return perhaps(_there(mapped))
         inside = all_of(_anywhere(mapped.field, ("", *one, "")) for one in asked)
-        return perhaps(any_of((inside, _ignored(mapped.field))))
+        return perhaps(any_of((inside, ignored(mapped.field))))
     if any(sum(map(len, one)) > LONGEST_WORD for one in asked):
         return perhaps(_there(mapped))
-    return both(_fits(name, one) for one in asked)
+    return patterns(name, asked, _fits)
 
 
 def _anywhere(name: str, pattern: tuple[str, ...]) -> Clause:

@@ -6,7 +6,17 @@ import math
 from typing import Any
 
 from clusterlog.store.document import time_ns
-from clusterlog.store.elasticsearch.reading.clauses import NOTHING, Clause, Part, any_of, exactly, perhaps
+from clusterlog.store.elasticsearch.reading.clauses import (
+    NONE,
+    NOTHING,
+    Clause,
+    Part,
+    all_of,
+    any_of,
+    exactly,
+    ignored,
+    perhaps,
+)
 from clusterlog.store.elasticsearch.reading.mapping import Mapped
 from clusterlog.store.predicate import read_number
 from clusterlog.store.query import Range, Value
@@ -44,10 +54,13 @@ def _of_texts(mapped: Mapped, bounds: dict[str, Any], present: Part) -> Part:
     if mapped.family in ("nanos", "date") and len(moments) == len(bounds):
         since = [at + (name == "gt") for name, at in moments.items() if name in ("gt", "gte")]
         until = [at + (name == "lte") for name, at in moments.items() if name in ("lt", "lte")]
-        return times(mapped, max(since, default=None), min(until, default=None))
+        part = times(mapped, max(since, default=None), min(until, default=None))
+        if mapped.field == "@timestamp":  # no event is stored without one
+            return part
+        return Part(any_of((part.maybe, ignored(mapped.field))), part.sure)  # such as one before 1970
     if mapped.family == "keyword" and not moments and all(read_number(limit) is None for limit in bounds.values()):
-        found: Clause = {"range": {mapped.field: bounds}}
-        return Part(any_of((found, {"term": {"_ignored": mapped.field}})), found)
+        found = _bounded(mapped.field, bounds)
+        return Part(any_of((found, ignored(mapped.field))), found)
     return present
 
 
@@ -75,6 +88,13 @@ def _between(name: str, since: int | None, until: int | None) -> Clause:
     return {"range": {name: bounds}} if bounds else {"exists": {"field": name}}
 
 
+def _bounded(name: str, bounds: dict[str, Any]) -> Clause:
+    """A range, in clauses of their own where two bounds are on one side: of these a server takes the last, or none."""
+    if {"gt", "gte"} <= bounds.keys() or {"lt", "lte"} <= bounds.keys():
+        return all_of({"range": {name: {bound: limit}}} for bound, limit in bounds.items())
+    return {"range": {name: bounds}}
+
+
 def _of_integers(mapped: Mapped, bounds: dict[str, Any]) -> Part:
     low, high = -_INT64, _INT64 - 1
     for name, limit in bounds.items():
@@ -86,14 +106,17 @@ def _of_integers(mapped: Mapped, bounds: dict[str, Any]) -> Part:
             high = min(high, math.ceil(limit) - 1)
         else:
             high = min(high, math.floor(limit))
-    return exactly({"range": {mapped.field: {"gte": low, "lte": high}}}) if low <= high else NOTHING
+    found: Clause = {"range": {mapped.field: {"gte": low, "lte": high}}} if low <= high else NONE
+    if low > -_INT64 and high < _INT64 - 1:
+        return exactly(found)
+    return Part(any_of((found, ignored(mapped.field))), found)  # a number too large for the field is kept as well
 
 
 def _of_floats(mapped: Mapped, bounds: dict[str, Value]) -> Part:
     """Rounded as the field's values are: where that matters, bounds count as inside and the events decide."""
     numbers = {name: float(limit) for name, limit in bounds.items()}
     if mapped.exact and all(abs(limit) < _EXACT for limit in numbers.values()):
-        return exactly({"range": {mapped.field: numbers}})
+        return exactly(_bounded(mapped.field, numbers))
     inclusive: dict[str, float] = {}
     for name, limit in numbers.items():
         side, choose = ("gte", max) if name.startswith("g") else ("lte", min)
