@@ -243,7 +243,7 @@ def test_a_relative_key_is_taken_from_the_place_of_its_file_and_else_from_the_wo
     assert put({"user_key": Path("argument.key")}, env=env, directory=below).user_key == str(below / "argument.key")
 
 
-@pytest.mark.parametrize("name", ["token_file", "ca_file"])
+@pytest.mark.parametrize("name", ["token_file", "ca_file", "cert_file", "key_file"])
 def test_files_of_the_way_to_the_store_are_taken_from_the_place_of_the_file_that_names_them(put, tmp_path, name):
     below = tmp_path / "below"
     below.mkdir()
@@ -269,6 +269,8 @@ def test_a_proxy_is_the_environments_none_or_a_url(put, given):
         ("proxy", "proxy:3128", "such as http://proxy:3128"),
         ("proxy", "socks5://u:hidden@proxy", "'socks5://proxy'"),
         ("store", "ftp://u:hidden@es", "'ftp://es'"),
+        ("sink", "lumberjack://u:hidden@logstash", "did you mean lumberjack+tls:?"),
+        ("compression", "gzip", "one of auto, on, off"),
         ("token", "hidden\nhidden", "token = ..."),
     ],
 )

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-from logstash import reset
+from logstash_inputs import reset
 
 _PIECE = 4096
 

@@ -11,7 +11,7 @@ import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from logstash import Queue, Script, reset, strict, unparsed
+from logstash_inputs import Queue, Script, reset, strict, unparsed
 
 
 class HttpInput:

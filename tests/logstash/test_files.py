@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from logstash_http import HttpInput
+from logstash_inputs import PARSE_FAILURE
 from pipelines.config import parse, read, section, variables
 from pipelines.options import REMOVED_SETTINGS, SETTINGS, problems
 
 from clusterlog.settings import load
 from clusterlog.ship.sinks import open_sink
 from clusterlog.store.base import Delivery
-from logstash import PARSE_FAILURE
 
 ROOT = Path(__file__).parents[2]
 LOGSTASH = ROOT / "logstash"

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import pytest
 from cutting import CuttingProxy
 from logstash_http import HttpInput
+from logstash_inputs import BeatsInput, drawn
 from lumberjack_server import LumberjackServer
 
 from clusterlog.settings import load
 from clusterlog.ship.shipper import Shipper
 from clusterlog.ship.sinks import open_sink
 from clusterlog.ship.state.voice import Voice
-from logstash import BeatsInput, drawn
 
 PATIENCE_S = 1800
 

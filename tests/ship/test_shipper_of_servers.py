@@ -1,6 +1,7 @@
 """A shipper before a server: several batches at once, ids that are taken, answers that were lost, an end that waits."""
 
 import json
+import os
 import threading
 import time
 
@@ -262,6 +263,28 @@ def test_the_end_takes_along_what_is_answered_meanwhile(home, stalled):
     stalled.let.set()
     assert shipper.finish()
     assert sorted(home.memory.said()) == list(range(10)) and home.memory.states("close")
+
+
+def test_after_the_end_no_thread_and_no_descriptor_is_left(home, stalled):
+    def threads():
+        return {each for each in threading.enumerate() if each.name == "clusterlog-deliver"}
+
+    others, open_before = threads(), set(os.listdir("/proc/self/fd"))
+    writer = home.writer()
+    home.say(writer, *range(10))
+    stalled.stalls = lambda batch: False
+    home.memory.refuse = lambda delivery: "no" if delivery.sequence == 3 else None
+    shipper = home.shipper(limits=Limits(events=2, at_once=4), monotonic=time.monotonic)
+    shipper.dispatch.many.limit = 4
+    while shipper.dispatch.settled < 10:
+        shipper.step()
+    assert threads() - others
+    assert shipper.finish()
+    writer.close(time.time_ns())
+    for each in threads() - others:
+        each.join(30)
+    assert not threads() - others
+    assert set(os.listdir("/proc/self/fd")) <= open_before
 
 
 def test_once_says_at_once_what_a_person_has_to_mend(home, server):

@@ -6,11 +6,11 @@ import threading
 from contextlib import closing, suppress
 
 import pytest
+from logstash_inputs import LinesInput
 
 from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, is_alive
 from clusterlog.store.elasticsearch.wire.hosts import Host
-from logstash import LinesInput
 
 
 def endpoint(port, scheme="jsonlines+tcp", name="localhost", **certificates):

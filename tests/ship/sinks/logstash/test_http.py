@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import pytest
 from logstash_http import HttpInput
+from logstash_inputs import PARSE_FAILURE, drawn, in_turn
 
 from clusterlog.errors import NotAllowed, StoreUnavailable
 from clusterlog.ship.sinks.logstash import http
-from logstash import PARSE_FAILURE, drawn, in_turn
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 
 import pytest
+from logstash_inputs import PARSE_FAILURE, LinesInput
 
 from clusterlog.errors import StoreUnavailable
-from logstash import PARSE_FAILURE, LinesInput
 
 
 @pytest.fixture

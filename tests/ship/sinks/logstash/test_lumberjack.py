@@ -6,14 +6,19 @@ import ssl
 import struct
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logstash_inputs import BeatsInput, drawn, in_turn
 
 from clusterlog.errors import StoreUnavailable
+from clusterlog.ship.sinks.endpoint import Certificates, Endpoint
 from clusterlog.ship.sinks.logstash import lumberjack
 from clusterlog.ship.sinks.logstash.frames import window
-from logstash import BeatsInput, drawn, in_turn
+from clusterlog.store.base import Delivery
+from clusterlog.store.elasticsearch.wire.hosts import Host
 
 
 @pytest.fixture
@@ -201,9 +206,6 @@ def test_a_connection_that_breaks_on_its_second_window_before_any_answer_is_repl
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(beats, batch):
     now = [0.0]
-    from clusterlog.ship.sinks.endpoint import Certificates, Endpoint
-    from clusterlog.store.elasticsearch.wire.hosts import Host
-
     endpoint = Endpoint(Host("lumberjack+tcp", "127.0.0.1", beats.port), Certificates())
     with closing(lumberjack.LumberjackSink([endpoint], compressed=False, monotonic=lambda: now[0])) as sink:
         sink.deliver(batch(1, 1))
@@ -354,6 +356,37 @@ def test_tls_to_a_server_without_it_and_none_to_one_with_it_name_the_other_schem
         opened(f"lumberjack+tls://localhost:{beats.port}", fingerprint="0" * 64).deliver(batch(1, 1))
     with pytest.raises(StoreUnavailable, match="TLS"):
         opened(f"lumberjack+tcp://localhost:{secure.port}").deliver(batch(1, 1))
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=40), st.booleans())
+def test_whatever_bytes_come_back_nothing_is_believed_but_acknowledgements(answer, then_closes):
+    """Random bytes are trouble in one line, or an acknowledgement of what was sent; never anything else."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_answer, args=(listener, answer, then_closes), daemon=True)
+        thread.start()
+        endpoint = Endpoint(Host("lumberjack+tcp", "127.0.0.1", listener.getsockname()[1]), Certificates())
+        with closing(lumberjack.LumberjackSink([endpoint], compressed=False)) as sink:
+            acknowledged = [int.from_bytes(answer[at + 2 : at + 6]) for at in range(0, len(answer) - 5, 6)]
+            stored = 0
+            with suppress(StoreUnavailable):
+                outcomes = sink.deliver([Delivery(str(n), "i", n, b"{}") for n in range(3)])
+                stored = sum(outcome.status == "stored" for outcome in outcomes)
+            assert not stored or (answer.startswith(b"2A") and stored in acknowledged)
+        thread.join(30)
+
+
+def _answer(listener, answer, then_closes):
+    connection, _ = listener.accept()
+    with connection:
+        connection.settimeout(30)
+        with suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(answer)
+            if then_closes:
+                return
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
 
 
 @pytest.mark.parametrize("seed", range(3))
