@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from faults import FaultProxy, always
+from faults import FaultProxy, always, wait_until
 
 SECRET = "hidden-password"
 
@@ -136,3 +137,16 @@ def test_a_token_file_is_named_where_it_holds_no_token(run, said, tmp_path):
     (tmp_path / "token").write_text("")
     result = run("ship", "--once", "--sink", "http://127.0.0.1:1", "--token-file", tmp_path / "token")
     assert result.code == 2 and f"token_file: {tmp_path / 'token'} holds no token" in result.err
+
+
+@pytest.mark.campaign
+def test_a_shipper_that_is_asked_to_end_does_not_wait_for_a_server_that_hangs(process, run, said, answering):
+    """A request may take sixty seconds; ten of them are waited for."""
+    with FaultProxy(answering(200), always("hang"), seconds=600) as proxy:
+        shipper = process("ship", "--sink", proxy.url, "--home", said)
+        wait_until(lambda: proxy.requests, "a request is under way")
+        shipper.send_signal(signal.SIGTERM)
+        assert shipper.wait(50) == 0
+    assert run("ship", "--once").code == 0  # into the home's own store
+    told = json.loads(run("status", "--json").out)
+    assert (told["backlog"]["events"], told["dead"], told["dropped"]) == (0, 0, {})
