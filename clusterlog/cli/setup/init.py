@@ -26,7 +26,8 @@ _FOUND = {"service": "the program's name", "node": "the host's name", "home": "s
 _GROUPS = (
     ("Who speaks", ("service", "node", "environment")),
     ("Where events go", ("home", "store", "sink", "kibana", "durability", "disk_limit")),
-    ("How the store is reached", ("token", "token_file", "ca_file", "fingerprint", "proxy")),
+    ("How the store and the sink are reached", ("token", "token_file", "proxy", "compression")),
+    ("Certificates", ("ca_file", "fingerprint", "cert_file", "key_file")),
     ("What is logged", ("level", "debug", "console", "throttle", "metrics")),
     ("Requests", ("trust", "propagate_to", "linger")),
     ("People", ("session_cookie", "user_key", "redact")),

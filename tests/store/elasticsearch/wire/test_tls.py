@@ -156,7 +156,9 @@ def resets(connection, alert):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_server_that_wants_a_certificate_of_ours_is_told_from_others(client, wanting, certificates, end, version):
     asked = client(f"https://localhost:{wanting(end, version)}", ca_file=str(certificates.authority()))
-    with pytest.raises(StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"):
+    with pytest.raises(
+        StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"
+    ):
         asked.call("POST", "/_bulk", bytes(8 << 20))
 
 
@@ -185,7 +187,9 @@ def test_what_a_server_said_is_read_also_where_it_ended_the_connection_before_th
 
     monkeypatch.setattr(HTTPSConnection, "request", request)
     asked = client(f"https://localhost:{wanting(end, ssl.TLSVersion.TLSv1_3)}", ca_file=str(certificates.authority()))
-    with pytest.raises(StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"):
+    with pytest.raises(
+        StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"
+    ):
         asked.call("GET", "/")
 
 
