@@ -118,7 +118,7 @@ def _queue(settings: Settings) -> Finding:
 
 
 def _mended(error: str) -> str:
-    return f"{mend(error) or 'somebody has to put that right'}; events wait in the spool meanwhile"
+    return f"{mend(error) or 'put right what it says'}; events wait in the spool meanwhile"
 
 
 def _rights(lacks: Mapping[str, Sequence[str]]) -> Finding:
