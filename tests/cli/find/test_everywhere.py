@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 
 import pytest
 from places import place_on
@@ -15,6 +16,10 @@ from clusterlog.store.document import parse
 from clusterlog.store.elasticsearch import find
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Query
+from clusterlog.web import server
+from clusterlog.web.app import Parts, application
+from clusterlog.web.intake.events import Strangers
+from clusterlog.web.tokens import Tokens
 
 TOLD = (
     "failing_checkout clock_known_from_one_side lost_hop unknown_caller retry_storm retry_made_good fan_out"
@@ -58,6 +63,12 @@ QUESTIONS = {
             ["dataset: clusterlog.state"],
             ["labels.nothing: 1"],
             ["clusterlog.metrics.price > 10"],
+            ["ReadTimeout"],
+            ["error.message: *reset* or httpx"],
+            ['"httpx ReadTimeout"'],
+            ["message: gr\u00f6\u00dfer"],
+            ["labels.path: *temp*"],
+            ["labels.deep.er: *"],
         )
     ],
     "counts": [["search", *words, "--count"] for words in ([], ["level: error"], ["service: shop"], ["labels.n: *"])],
@@ -68,6 +79,11 @@ QUESTIONS = {
     ],
     "errors": [["errors", "--json"], ["errors", "--new", "--since", "2026-11-03T12:00:01Z", "--json"]],
     "numbers": [["verify", "--json"], ["verify", "--service", "shop", "--json"]],
+    "what came last": [
+        ["tail", "--json"],
+        ["tail", "--lines", "40", "level: error or exit", "--json"],
+        ["tail", "--since", "2026-11-03T12:00:01Z", "--request", REQUESTS[3], "--json"],
+    ],
     "others": [
         ["diff", REQUESTS[0], REQUESTS[5], "--json"],
         ["diff", REQUESTS[0], "--json"],
@@ -121,15 +137,48 @@ def elsewhere(filled, request, monkeypatch):
         yield place
 
 
-@pytest.mark.parametrize("elsewhere", ENGINES, indirect=True)
-def test_every_command_answers_as_from_the_embedded_store(run, filled, elsewhere, monkeypatch, subtests):
+@contextmanager
+def serving(store, home):
+    """A ``serve`` of this store in a thread; gives its URL."""
+    parts = Parts(store, Strangers(load({"home": str(home)})), Tokens(*("wrc"[n] * 20 for n in range(3))), "here", ())
+    with server.Address("127.0.0.1", 0).listen() as socket:
+        stop, ready = threading.Event(), threading.Event()
+        thread = threading.Thread(target=server.Http(application(parts), None, stop, ready.set).run, args=([socket],))
+        thread.start()
+        try:
+            assert ready.wait(60)
+            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join()
+
+
+def compare(run, url, monkeypatch, turns, subtests, *options, environment="development"):
     monkeypatch.setattr("clusterlog.cli.deliver.verify.SETTLED_S", 0.0)
     monkeypatch.setattr("time.time_ns", lambda: 1_793_710_000_000_000_000)
+    turns()
     for about, commands in QUESTIONS.items():
         with subtests.test(about):
             for words in commands:
-                here, there = run(*words), run(*words, "--store", elsewhere.engine.url)
-                assert read(there, elsewhere.environment) == read(here), words
+                here, there = run(*words), run(*words, "--store", url, *options)
+                assert read(there, environment) == read(here), words
+                assert here.code in (0, 1, 2, 5, 10, 130), (words, here.err)
+
+
+@pytest.mark.parametrize("elsewhere", ENGINES, indirect=True)
+def test_every_command_answers_as_from_the_embedded_store(run, filled, elsewhere, monkeypatch, turns, subtests):
+    url = elsewhere.engine.url
+    compare(run, url, monkeypatch, turns, subtests, environment=elsewhere.environment)
+
+
+def test_every_command_answers_from_a_serve_as_from_the_embedded_store(
+    run, filled, tmp_path, monkeypatch, turns, subtests
+):
+    key = tmp_path / "read.token"
+    key.touch(0o600)
+    key.write_text("r" * 20)
+    with closing(EmbeddedStore.open(filled.path / "store", "read")) as store, serving(store, filled.path) as url:
+        compare(run, url, monkeypatch, turns, subtests, "--token-file", key)
 
 
 def read(result, environment="development"):
