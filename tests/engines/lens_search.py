@@ -105,7 +105,7 @@ def _path(name: str, column: Mapping[str, Any]) -> str:
     percent = {"median": 50, "percentile": column["params"].get("percentile")}.get(column["operationType"])
     leaf = "" if percent is None else f".{percent}"
     if column["operationType"] == "count":
-        return f"{name}>_count" if "filter" in column else "_count"
+        return f"{name}._count" if "filter" in column else "_count"
     return f"{name}>{name}{leaf}" if "filter" in column else f"{name}{leaf}"
 
 

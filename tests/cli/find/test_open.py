@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import webbrowser
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from places import place_on
+
+from clusterlog.store.base import Delivery
 
 KIBANA = ("--kibana", "https://elastic:secret@kibana:5601/s/ops")
 UNKNOWN = "01a1ff24f9797e77886517ab362f4a41"
@@ -77,6 +81,27 @@ def test_a_store_at_a_url_that_does_not_answer_hinders_nobody(run):
     assert result.code == 0 and UNKNOWN in result.out
     told = "clusterlog: http://127.0.0.1:9: nothing listens there (connection refused): the id is taken as it is\n"
     assert result.err == told
+
+
+def test_a_store_at_a_url_says_what_is_meant_and_that_there_is_no_such_request(run, stories, elasticsearch):
+    """Kibana shows what is there: an address that leads to nothing would help nobody."""
+    request = secrets.token_hex(16)
+    with place_on(elasticsearch) as place:
+        batch = []
+        for each in stories.healthy_checkout(id=request).documents:
+            instance, sequence = secrets.token_hex(16), each["event"]["sequence"]
+            each["event"]["id"] = f"{instance}-{sequence:011x}"
+            each["service"]["environment"] = place.environment
+            batch.append(Delivery(each["event"]["id"], instance, sequence, json.dumps(each).encode()))
+        assert {outcome.status for outcome in place.deliver(batch)} == {"stored"}
+        place.flush()
+    found = run("open", request[:20], *KIBANA, "--store", elasticsearch.url)
+    assert found.code == 0
+    assert shown(found.lines[0])["query"]["query"] == f'http.request.id: "{request}"'
+    assert shown(found.lines[0])["timeRange"]["from"] == "2026-11-03T11:00:00.000Z"
+    absent = run("open", UNKNOWN, *KIBANA, "--store", elasticsearch.url)
+    assert (absent.code, absent.out) == (1, "")
+    assert absent.err.startswith(f"clusterlog: no request {UNKNOWN}: stored are events from ")
 
 
 def test_on_the_dashboard(run, checkouts, failed):
