@@ -363,6 +363,8 @@ def test_a_hook_put_around_ours_stays_and_ours_falls_silent(road: Any, captured:
     sys.excepthook(*told)
     assert road.said == []
     assert captured == [("excepthook", *told)]
+    sys.excepthook = ours  # on top again it can be taken away, and the next test finds nothing of it
+    capture.remove()
 
 
 # As a whole program
