@@ -20,7 +20,7 @@ from clusterlog.ship.homelock import HomeLock
 
 pytest.importorskip("flask", reason='the demo needs an extra: pip install "clusterlog[demo]"')
 
-WATCHED_S = 5.0
+WATCHED_S = 2.0
 """How long a moment is waited for that may not come."""
 
 
@@ -70,11 +70,15 @@ def at_random(served, demo):
 MOMENTS = (at_random, as_it_stores, as_it_compacts, as_it_answers)
 
 
-def killed_demo(serve, tmp_path, requests, seed, kills, apart, *, shippers=False):
-    """What a demo says that ships to a server which is killed, its home, the server, and how often it was killed."""
+def killed_demo(serve, tmp_path, requests, seed, kills, apart, *, rate, shippers=False):
+    """What a demo says that ships to a server which is killed, its home, the server, and how often it was killed.
+
+    Its ``rate`` has it last longer than all the kills: when it ends, ``ship --once`` does not wait for a server long.
+    """
     chance = random.Random(seed)
     served, home, said = serve(), tmp_path / "demo", tmp_path / "said.json"
     command = [sys.executable, "-m", "clusterlog", "demo", "--requests", requests, "--seed", seed, "--json"]
+    command += ["--rate", rate]
     command += ["--home", home, "--store", served.url, "--token-file", served.home / "run" / "serve.json"]
     done = Counter()
     with (
@@ -138,7 +142,7 @@ def deviations(told, home, served, capsysbinary):
 
 
 def test_a_demo_is_whole_on_a_server_that_was_killed_while_it_ran(serve, tmp_path, capsysbinary):
-    told, home, served, done = killed_demo(serve, tmp_path, 24, 7, 3, 0.3)
+    told, home, served, done = killed_demo(serve, tmp_path, 24, 7, 3, 0.3, rate=8)
     wrong, _ = deviations(told, home, served, capsysbinary)
     assert not wrong
     assert done.total() >= 1, done
@@ -149,7 +153,7 @@ def test_a_demo_is_whole_on_a_server_that_was_killed_while_it_ran(serve, tmp_pat
 def test_three_hundred_requests_are_whole_on_a_server_that_was_killed_ten_times(
     serve, tmp_path, capsysbinary, seed, shippers
 ):
-    told, home, served, done = killed_demo(serve, tmp_path, 300, seed, 10, 1.5, shippers=shippers)
+    told, home, served, done = killed_demo(serve, tmp_path, 300, seed, 10, 1.0, rate=4, shippers=shippers)
     wrong, stored = deviations(told, home, served, capsysbinary)
     with capsysbinary.disabled():
         print(
