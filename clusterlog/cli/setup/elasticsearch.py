@@ -104,8 +104,13 @@ def elasticsearch(
     those are 30d and auto. Streams that were made with other mappings or settings are rolled over: what is in them
     stays, what comes gets the new ones.
 
-    Needed are the rights monitor and manage_index_templates, manage on logs-clusterlog.*-*, and for roles
-    manage_security. Fields of your own go into the component template clusterlog@custom, which is never written here.
+    Fields of your own go into the component template clusterlog@custom, which is never written here.
+
+    \b
+    Rights that are needed:
+      monitor, manage_index_templates
+      manage on logs-clusterlog.*-*
+      manage_security for the roles
     """
     wish = Wish(retention, replicas, uses, keys_to or settings.home, environments, remove)
     asks = not (yes or as_json or dry_run) and watched()
