@@ -111,7 +111,7 @@ def elasticsearch(
       monitor, manage_index_templates
       manage on logs-clusterlog.*-*
       manage_security for the roles
-    """
+    """  # noqa: D301 - click wants the character itself
     wish = Wish(retention, replicas, uses, keys_to or settings.home, environments, remove)
     asks = not (yes or as_json or dry_run) and watched()
     _check(wish, keys_to)
