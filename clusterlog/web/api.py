@@ -6,6 +6,7 @@ before a question came is found by it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,7 @@ from clusterlog.store.query import Query
 from clusterlog.store.wire import LONGEST, decoded, stamp
 from clusterlog.web.courtesies import told
 from clusterlog.web.faults import ILLEGAL, PARSING, TOO_LARGE, UNAVAILABLE, Fault, complain, internal, known
+from clusterlog.web.intake.body import PATIENCE_S, too_slow
 
 NDJSON = "application/x-ndjson"
 THREADS = 8
@@ -196,11 +198,15 @@ async def _query(request: Request) -> Query:
     """The query of a request. Raises Fault."""
     kept: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LONGEST:
-            raise Fault(413, TOO_LARGE, f"a query may have {LONGEST:,} bytes, and this one has more")
-        kept.append(chunk)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > LONGEST:
+                    raise Fault(413, TOO_LARGE, f"a query may have {LONGEST:,} bytes, and this one has more")
+                kept.append(chunk)
+    except TimeoutError:
+        raise too_slow() from None
     try:
         return decoded(b"".join(kept))
     except QueryError as error:

@@ -26,6 +26,7 @@ from clusterlog.ship.sinks import open_sink
 from clusterlog.ship.state.voice import Voice
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.app import Parts, application
+from clusterlog.web.connection import MOST, Connection, most_connections
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
 
@@ -33,7 +34,6 @@ ENDING_S = 10
 """How long what is under way may take to be answered once the server is to end."""
 IDLE_S = 75
 """How long a connection on which nothing is asked stays open: longer than senders pause between two batches."""
-MOST_CONNECTIONS = 1_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -115,7 +115,7 @@ class Address:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(address)
-            made.listen(MOST_CONNECTIONS)
+            made.listen(MOST)
         except OSError as error:
             made.close()
             kind_of = {errno.EADDRINUSE: StoreUnavailable, errno.EACCES: NotAllowed}.get(error.errno or 0, SettingError)
@@ -211,7 +211,8 @@ class Http(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=ENDING_S,
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=most_connections(),
+            http=Connection,
         )
         config.load()
         config.ssl = context

@@ -126,6 +126,23 @@ def test_ten_kills_lose_and_double_nothing_of_senders_nor_of_the_home_s_own(serv
     assert len(sender.safe) > 400
 
 
+def test_what_was_answered_is_stored_by_a_server_that_ended_in_order_while_it_was_sent_to(serve):
+    served = serve()
+    sender = Sender(served.url, served.ask.tokens.write)
+    try:
+        for _ in range(3):
+            before = len(sender.safe)
+            while len(sender.safe) < before + 200:
+                time.sleep(0.01)
+            assert served.end() == 0
+            served.begin()
+    finally:
+        sender.end()
+    assert served.end() == 0
+    check(served, sender, 0)
+    assert served.console.read_text().count("\n") == 5 + 4, served.console.read_text()  # begun five times, ended four
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(5))
 def test_two_hundred_kills_lose_and_double_nothing(serve, tmp_path, seed):

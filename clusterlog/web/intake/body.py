@@ -98,7 +98,7 @@ async def received(headers: Headers, chunks: AsyncIterator[bytes], share: Share)
                 share.take(len(chunk))
                 kept.append(chunk)
     except TimeoutError:
-        raise Fault(408, ILLEGAL, f"the request did not come in within {PATIENCE_S:.0f} s") from None
+        raise too_slow() from None
     return b"".join(kept)
 
 
@@ -132,6 +132,11 @@ def unpacked(headers: Headers, body: bytes, share: Share) -> bytes:
         why = str(error).rpartition(": ")[2]  # in front of it stands which function of zlib says so
         raise Fault(400, ILLEGAL, f"the body is no gzip: {why}") from None
     return b"".join(kept)
+
+
+def too_slow() -> Fault:
+    """The answer to a request that does not come in."""
+    return Fault(408, ILLEGAL, f"the request did not come in within {PATIENCE_S:.0f} s")
 
 
 def too_large(what: str) -> Fault:
