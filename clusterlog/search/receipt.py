@@ -9,9 +9,11 @@ crash-close event where it ended. Nothing is called lost without such a proof.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from clusterlog.errors import Incomplete
 from clusterlog.search.instant import rfc3339
 from clusterlog.search.state import StateEvent, Told
 from clusterlog.search.story.event import Document, Event, part
@@ -81,7 +83,10 @@ def ask(store: Store, journey: Journey, now_ns: int | None = None) -> tuple[Rece
     """The receipts of a request by what a store knows; arguments as for ``receipts``."""
     states = [parse(each.body) for question in questions(journey) for each in store.find(question)]
     reaches = ((lane.instance, lane.reach()) for lane in _lanes(journey, states, (), now_ns) if lane.instance)
-    stored = [store.sequences(instance, reach) for instance, reach in reaches]
+    stored = []
+    for instance, reach in reaches:
+        with suppress(Incomplete):  # of what cannot be read whole, nothing is said to be lost
+            stored.append(store.sequences(instance, reach))
     return receipts(journey, states, stored, now_ns=now_ns)
 
 

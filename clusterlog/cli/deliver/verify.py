@@ -48,7 +48,7 @@ def verify(
     from clusterlog.search.audit import Selection
 
     selection = Selection(service, node, since, until)
-    with opened(settings, fresh=False) as store:
+    with opened(settings, fresh=False, partly=False) as store:
         found = _audited(settings, store, selection)
         if settings.store and not found.complete:  # what was delivered a moment ago is not found elsewhere yet
             time.sleep(SETTLED_S)

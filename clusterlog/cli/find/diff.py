@@ -46,14 +46,14 @@ def diff(
         one = journey(documents(store, a, settings))
         twin = None if b else healthy_twin(store, one, since=since, until=until)
         found = compare(one, twin.journey if twin else journey(documents(store, b or "", settings)))
-    if output == "json":
-        from clusterlog.search.compare.document import document
+        if output == "json":
+            from clusterlog.search.compare.document import document
 
-        paint.emit(dumps(document(found, twin)))
-        return
-    from clusterlog.cli.drawing.differences import rows
+            paint.emit(dumps(document(found, twin)))
+            return
+        from clusterlog.cli.drawing.differences import rows
 
-    room = width or (paint.width() if output == "human" else None)
-    drawn = rows(found, twin, everything=everything, width=room, ascii_only=ascii_only or not paint.unicode())
-    with paint.paged() if output == "human" else paint.looks("never"):
-        paint.show_rows(drawn)
+        room = width or (paint.width() if output == "human" else None)
+        drawn = rows(found, twin, everything=everything, width=room, ascii_only=ascii_only or not paint.unicode())
+        with paint.paged() if output == "human" else paint.looks("never"):
+            paint.show_rows(drawn)

@@ -64,26 +64,27 @@ def errors(
     if only_new and since is None:
         since = (time.time_ns() if until is None else until) - _DAY_NS
     question = Query(where, since, until, limit=None if limit == 0 else limit + 1)
-    with opened(settings) as store, paint.progress("looking", "events") as advance:
-        whole = store.count(question.narrowed(IS_ERROR)) if paint.terminal(sys.stderr) else 0
-        found = grouped(store, question, sort=sort, only_new=only_new, watch=lambda seen: advance(seen, whole))
+    with opened(settings) as store:
+        with paint.progress("looking", "events") as advance:
+            whole = store.count(question.narrowed(IS_ERROR)) if paint.terminal(sys.stderr) else 0
+            found = grouped(store, question, sort=sort, only_new=only_new, watch=lambda seen: advance(seen, whole))
         if not found and paint.terminal(sys.stderr):
             from clusterlog.cli.find.request import stored
 
             paint.say(f"no error {'is new' if only_new else 'matches'}: {stored(store, settings)}")
-    shown = found[: limit or None]
-    if output == "json":
-        paint.emit(dumps({"schema": SCHEMA, "query": asked, "errors": [document(each) for each in shown]}))
-    elif output == "ndjson":
-        for each in shown:
-            paint.emit(dumps(document(each)))
-    elif shown:
-        from clusterlog.cli.drawing.errors import blocks, rows
+        shown = found[: limit or None]
+        if output == "json":
+            paint.emit(dumps({"schema": SCHEMA, "query": asked, "errors": [document(each) for each in shown]}))
+        elif output == "ndjson":
+            for each in shown:
+                paint.emit(dumps(document(each)))
+        elif shown:
+            from clusterlog.cli.drawing.errors import blocks, rows
 
-        ascii_only = not paint.unicode()
-        with paint.paged():
-            drawn = blocks(shown, width=paint.width(), ascii_only=ascii_only) if output == "human" else None
-            paint.show_rows(drawn or rows(shown, ascii_only=ascii_only))
-    if len(found) > len(shown) and paint.terminal(sys.stderr):
-        paint.say(f"the first {paint.counted(len(shown), 'fault')}; --limit 0 shows all")
+            ascii_only = not paint.unicode()
+            with paint.paged():
+                drawn = blocks(shown, width=paint.width(), ascii_only=ascii_only) if output == "human" else None
+                paint.show_rows(drawn or rows(shown, ascii_only=ascii_only))
+        if len(found) > len(shown) and paint.terminal(sys.stderr):
+            paint.say(f"the first {paint.counted(len(shown), 'fault')}; --limit 0 shows all")
     return 0 if shown else NOTHING

@@ -164,16 +164,16 @@ def _requests(
             shown, more = requests(store, question, people, sort=sort, watch=watch)
         if not shown and paint.terminal(sys.stderr):
             _say_nothing_matches("request", store, settings)
-    if output == "json":
-        paint.emit(dumps({"schema": SCHEMA, "query": asked, "requests": [document(each) for each in shown]}))
-    elif output == "ndjson":
-        for each in shown:
-            paint.emit(dumps(document(each)))
-    elif shown:
-        _show(shown, whole=output != "human")
-    if more and paint.terminal(sys.stderr):
-        which = {"time": "newest", "duration": "slowest", "events": "largest"}[sort]
-        paint.say(f"the {which} {paint.counted(len(shown), 'request')}; --limit 0 shows all")
+        if output == "json":
+            paint.emit(dumps({"schema": SCHEMA, "query": asked, "requests": [document(each) for each in shown]}))
+        elif output == "ndjson":
+            for each in shown:
+                paint.emit(dumps(document(each)))
+        elif shown:
+            _show(shown, whole=output != "human")
+        if more and paint.terminal(sys.stderr):
+            which = {"time": "newest", "duration": "slowest", "events": "largest"}[sort]
+            paint.say(f"the {which} {paint.counted(len(shown), 'request')}; --limit 0 shows all")
     return 0 if shown else NOTHING
 
 

@@ -8,20 +8,40 @@ from contextlib import closing, contextmanager
 from clusterlog.cli import paint
 from clusterlog.cli.home.delivery import deliver
 from clusterlog.cli.line import escaped
-from clusterlog.errors import HomeBusy, NotAllowed, NotFound, StoreUnavailable, TimedOut
+from clusterlog.errors import HomeBusy, Incomplete, NotAllowed, NotFound, StoreUnavailable, TimedOut
 from clusterlog.settings import Settings, without_credentials
-from clusterlog.store.base import Store
+from clusterlog.store.base import Found, Store
 from clusterlog.store.opening import open_store
+from clusterlog.store.query import Query
 
 OTHERS_SHIPPER_S = 5.0
 """How long an answer waits for the shipper of the home to deliver what was in the spools when it was asked for."""
 
 
+class _Partly:
+    """A store that goes on where it cannot read some of its events, and remembers in ``damage`` what it said then."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.damage = ""
+        self.count, self.sequences, self.audit, self.close = store.count, store.sequences, store.audit, store.close
+
+    def find(self, query: Query) -> Iterator[Found]:
+        """Those of the events that match which can be read."""
+        try:
+            yield from self._store.find(query)
+        except Incomplete as error:
+            self.damage = self.damage or str(error)
+
+
 @contextmanager
-def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
+def opened(settings: Settings, *, fresh: bool = True, partly: bool = True) -> Iterator[Store]:
     """The store of these settings for reading; what waits in the spools of an embedded one is delivered first.
 
-    With ``fresh`` false it is asked as it is. Raises NotFound where there is no home, and what ``open_store`` raises.
+    With ``fresh`` false it is asked as it is. With ``partly`` what can be read is found although some events cannot be,
+    and Incomplete is raised at the end of the block, so what is found is to be shown inside; it is raised in place of
+    NotFound, too, since those events may be what was looked for. Raises NotFound where there is no home, and what
+    ``open_store`` raises.
     """
     if not settings.store:
         home = settings.home_path
@@ -32,7 +52,17 @@ def opened(settings: Settings, *, fresh: bool = True) -> Iterator[Store]:
         if not (home / "store").is_dir():
             raise NotFound(f"nothing is stored in {home} yet; {waiting(settings)}")
     with closing(open_store(settings)) as store:
-        yield store
+        if not partly:
+            yield store
+            return
+        asked = _Partly(store)
+        try:
+            yield asked
+        except NotFound:
+            if not asked.damage:
+                raise
+        if asked.damage:
+            raise Incomplete(asked.damage)
 
 
 def place(settings: Settings) -> str:
