@@ -43,12 +43,10 @@ class NotLumberjack(ValueError):
 def acknowledged(frame: bytes, sent: int) -> int:
     """How many events of a window of ``sent`` the server has, 0 for a sign of life. Raises NotLumberjack.
 
-    ``frame`` may be only the beginning of one, where nothing more came.
+    ``frame`` has ``ACK_SIZE`` bytes, or fewer that begin otherwise.
     """
-    if not b"2A".startswith(frame[:2]):
+    if not frame.startswith(b"2A") or len(frame) < ACK_SIZE:
         raise NotLumberjack(_looks_like(frame))
-    if len(frame) < ACK_SIZE:
-        raise NotLumberjack("half an acknowledgement")
     number: int = _NUMBER.unpack(frame)[1]
     if number > sent:
         raise NotLumberjack(f"an acknowledgement of event {number} of {sent}")

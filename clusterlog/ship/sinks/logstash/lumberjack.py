@@ -97,12 +97,10 @@ class Connection:
         frame = b""
         while len(frame) < ACK_SIZE:
             more = self._socket.recv(ACK_SIZE - len(frame))
-            if not more and not frame:
-                raise ConnectionResetError
             if not more:
-                break
+                raise ConnectionResetError
             frame += more
-            if not b"2A".startswith(frame[:2]):
+            if not b"2A".startswith(frame[:2]):  # nothing that goes on as an acknowledgement would
                 break
         return frame
 

@@ -44,7 +44,6 @@ def test_an_acknowledgement_tells_how_many_events_are_there_and_nought_is_a_sign
     ("came", "told"),
     [
         (struct.pack(">2sI", b"2A", 6), "an acknowledgement of event 6 of 5"),
-        (b"2A\x00", "half an acknowledgement"),
         (b"\x15\x03\x03\x00\x02\x02", "TLS: write lumberjack\\+tls://"),
         (b"HTTP/1", "HTTP: write logstash\\+http"),
         (b"1A\x00\x00\x00\x01", "version 1 of Lumberjack"),

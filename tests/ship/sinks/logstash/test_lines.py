@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -67,6 +68,30 @@ def test_what_the_kernel_does_not_take_is_not_stored(opened, batch, monkeypatch)
         much = batch(1, 400, pad=50_000)  # more than the buffers of both sides hold
         with pytest.raises(StoreUnavailable, match=r"takes nothing for 0.2 s"):
             sink.deliver(much)
+
+
+def test_what_was_taken_arrives_although_the_far_end_says_something_that_nobody_reads(opened, batch):
+    """A connection that is closed with something unread in it is reset, and what was sent is thrown away."""
+    taken, found = threading.Event(), []
+
+    def read(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"hello")
+            taken.wait(30)
+            time.sleep(0.2)  # by now who closes at once has done it
+            while data := connection.recv(65536):
+                found.append(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=read, args=(listener,), daemon=True)
+        thread.start()
+        sink = opened(f"jsonlines+tcp://127.0.0.1:{listener.getsockname()[1]}")
+        sink.deliver(batch(1, 50))
+        taken.set()
+        sink.close()
+        thread.join(30)
+    assert b"".join(found).count(b"\n") == 50
 
 
 def test_nobody_there_is_told(opened, batch):

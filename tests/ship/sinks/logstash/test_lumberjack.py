@@ -190,6 +190,15 @@ def test_a_connection_that_ends_without_an_acknowledgement_says_nothing_of_any_e
     assert {each.status for each in sink.deliver(batch(1, 10))} == {"stored"}
 
 
+@pytest.mark.parametrize("answer", [b"2", b"2A", struct.pack(">2sI", b"2A", 10)[:5]])
+def test_half_an_acknowledgement_is_a_connection_that_ended(opened, batch, answer):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer, args=(listener, answer, True), daemon=True).start()
+        with pytest.raises(StoreUnavailable, match="closed the connection without an ack") as told:
+            opened(f"lumberjack+tcp://127.0.0.1:{listener.getsockname()[1]}").deliver(batch(1, 10))
+    assert told.value.advice == "again"
+
+
 def test_an_idle_connection_that_has_ended_is_replaced_without_a_word(beats, sink, batch, statuses, id_of):
     sink.deliver(batch(1, 2))
     beats.cut()
@@ -338,7 +347,9 @@ def test_a_server_that_wants_a_certificate_gets_it(mutual, opened, certificates,
 
 def test_a_server_that_wants_a_certificate_and_gets_none_is_told_by_what_it_says(mutual, opened, certificates, batch):
     sink = opened(f"lumberjack+tls://localhost:{mutual.port}", ca_file=str(certificates.authority()))
-    with pytest.raises(StoreUnavailable, match="certificate of ours"):
+    with pytest.raises(
+        StoreUnavailable, match="wants a certificate of ours that it trusts: set cert_file and key_file"
+    ):
         sink.deliver(batch(1, 1))
 
 
@@ -346,7 +357,7 @@ def test_a_server_that_does_not_accept_our_certificate_is_told(mutual, opened, c
     mine = certificates.server("stranger", authority="other")
     own = {"cert_file": str(mine), "key_file": str(mine.with_suffix(".key"))}
     sink = opened(f"lumberjack+tls://localhost:{mutual.port}", ca_file=str(certificates.authority()), **own)
-    with pytest.raises(StoreUnavailable, match="certificate"):
+    with pytest.raises(StoreUnavailable, match=r"does not accept our certificate \(unknown ca\)"):
         sink.deliver(batch(1, 1))
     assert not mutual.windows
 
