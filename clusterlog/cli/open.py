@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import click
 
@@ -14,21 +13,12 @@ from clusterlog.cli import candidates, paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
 from clusterlog.encode.console import addresses
-from clusterlog.errors import Ambiguous, NotFound, SettingError, StoreUnavailable
-from clusterlog.search.story.event import Document, text
+from clusterlog.errors import Ambiguous, MissingExtra, NotFound, SettingError, StoreUnavailable
+from clusterlog.search import kibana, pasted
 from clusterlog.settings import Settings
 
 SCHEMA = "clusterlog.open/1"
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-
-
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """What somebody wants to see: the query for it, the times to look at, and the requests as far as they are known."""
-
-    query: str
-    times: tuple[str, str]
-    requests: tuple[str, ...] = ()
 
 
 @click.command()
@@ -64,7 +54,7 @@ def open(settings: Settings, request_id: str, on_dashboard: bool, only_print: bo
     return 0
 
 
-def _meant(settings: Settings, given: str) -> Meant:
+def _meant(settings: Settings, given: str) -> kibana.Meant:
     """What is meant, by what the store knows of it; where that is not the one that Kibana shows, by the id alone.
 
     Raises what ``documents`` raises: NotFound only where the store is the one that Kibana shows, as its address says.
@@ -74,46 +64,15 @@ def _meant(settings: Settings, given: str) -> Meant:
 
     try:
         with opened(settings, fresh=False) as store:
-            return stored(documents(store, given, settings))
+            return kibana.of_events(documents(store, given, settings))
     except Ambiguous:
         raise
     except NotFound:
         if settings.store:
             raise
-    except StoreUnavailable as error:
+    except (StoreUnavailable, MissingExtra) as error:
         paint.say(f"clusterlog: {escaped(str(error))}: the id is taken as it is")
-    return _unseen(given)
-
-
-def stored(found: Iterable[Document]) -> Meant:
-    """Events of one request or of several that belong together: by their ids, at their times."""
-    from clusterlog.search.instant import instant
-
-    found = list(found)
-    requests = tuple(dict.fromkeys(filter(None, (text(each, "http.request.id") for each in found))))
-    traces = tuple(dict.fromkeys(filter(None, (text(each, "trace.id") for each in found))))
-    field, values = ("http.request.id", requests) if requests else ("trace.id", traces)
-    moments = [moment for each in found if (moment := instant(text(each, "@timestamp"))) is not None]
-    times = addresses.around(min(moments), max(moments)) if moments else addresses.EVERYTHING
-    return Meant(" or ".join(addresses.is_(field, each) for each in values), times, requests)
-
-
-def _unseen(given: str) -> Meant:
-    """By the id alone: when it was made says where to look, if it tells."""
-    from clusterlog.search import pasted
-
-    asked = pasted.read(given)
-    parts = [addresses.is_("http.request.id", each) for each in asked.requests]
-    parts += [addresses.is_("trace.id", each) for each in asked.traces]
-    if asked.event:
-        parts.append(addresses.is_("event.id", asked.event))
-    if asked.beginning:
-        parts.append(f"http.request.id: {asked.beginning}*")
-    if asked.end:
-        parts.append(f"http.request.id: *{asked.end}")
-    moments = [moment for each in asked.requests if (moment := addresses.made_at(each)) is not None]
-    times = addresses.around(min(moments), max(moments)) if moments else addresses.EVERYTHING
-    return Meant(" or ".join(dict.fromkeys(parts)), times, asked.requests)
+    return kibana.of_pasted(pasted.read(given))
 
 
 def _opened(address: str, environ: Mapping[str, str]) -> bool:

@@ -151,10 +151,10 @@ def _links(told: Journey, wanted: Wanted) -> dict[str, str] | None:
     """What the id of the request leads to: the same events in Kibana."""
     if not wanted.kibana or not paint.follows_links():
         return None
-    from clusterlog.cli.open import stored
     from clusterlog.encode.console.addresses import discover
+    from clusterlog.search.kibana import of_events
 
-    meant = stored(entry.event.document for entry in told.entries)
+    meant = of_events(entry.event.document for entry in told.entries)
     return {escaped(told.id): discover(wanted.kibana, meant.query, meant.times)}
 
 

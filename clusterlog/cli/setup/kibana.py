@@ -71,9 +71,9 @@ def kibana(settings: Settings, dry_run: bool, output: str | None, remove: bool, 
         _write(told, output)
         _emit(told, as_json and output != STDOUT)
         return 0
-    if dry_run and not as_json:
-        _show_boards(told)
-    if dry_run and not settings.kibana:
+    if dry_run and not remove and not settings.kibana:
+        if not as_json:
+            _show(told, boards=True)
         paint.say("no Kibana is named (--kibana, or the setting kibana): this is all that one would get")
         _emit(told, as_json)
         return 0
@@ -97,7 +97,7 @@ def _with_kibana(settings: Settings, told: Told, *, remove: bool, changes: bool,
         found = kibana.look(map(key_of, told.objects))
         told.plan = plan = (removal if remove else planned)(told.objects, found)
         if not as_json:
-            _show_plan(told)
+            _show(told, boards=not changes and not remove)
         if plan.refused:
             _emit(told, as_json)
             raise SettingError(f"{kibana.url}: {plan.refused[0]}")
@@ -158,22 +158,20 @@ def _write(told: Told, output: str) -> None:
     paint.say(f"wrote {paint.counted(len(told.objects), 'object')} to {escaped(output)}")
 
 
-def _show_boards(told: Told) -> None:
-    from clusterlog.cli.drawing.boards import boards
+def _show(told: Told, *, boards: bool) -> None:
+    from clusterlog.cli.drawing import boards as tables
+    from clusterlog.cli.drawing import plan as drawing
     from clusterlog.cli.drawing.pen import ASCII, Ink, Pen
 
     ascii_only = not paint.unicode()
     with paint.paged():
-        paint.show_rows(boards(told.objects, Pen(ASCII if ascii_only else Ink(), ascii_only), paint.width()))
-
-
-def _show_plan(told: Told) -> None:
-    from clusterlog.cli.drawing import plan as drawing
-
-    assert told.plan is not None
-    with paint.paged():
-        paint.show_rows([[(f"Kibana {escaped(told.version)} at {escaped(told.url)}", "")]])
-        paint.show_rows(drawing.plan(told.plan))
+        if boards:
+            pen = Pen(ASCII if ascii_only else Ink(), ascii_only)
+            paint.show_rows(tables.boards(told.objects, pen, paint.width()))
+        if told.plan is not None:
+            paint.show_rows([[("", "")]] if boards else [])
+            paint.show_rows([[(f"Kibana {escaped(told.version)} at {escaped(told.url)}", "")]])
+            paint.show_rows(drawing.plan(told.plan))
 
 
 def _emit(told: Told, as_json: bool) -> None:

@@ -83,6 +83,18 @@ def test_a_store_at_a_url_that_does_not_answer_hinders_nobody(run):
     assert result.err == told
 
 
+def test_a_store_that_cannot_be_read_here_hinders_nobody(run, checkouts, monkeypatch):
+    from clusterlog.errors import MissingExtra
+
+    def lacks(settings):
+        raise MissingExtra("an embedded store", "server")
+
+    monkeypatch.setattr("clusterlog.cli.home.stored.open_store", lacks)
+    result = run("open", UNKNOWN, *KIBANA)
+    assert result.code == 0 and UNKNOWN in result.out
+    assert result.err.endswith('pip install "clusterlog[server]": the id is taken as it is\n')
+
+
 def test_a_store_at_a_url_says_what_is_meant_and_that_there_is_no_such_request(run, stories, elasticsearch):
     """Kibana shows what is there: an address that leads to nothing would help nobody."""
     request = secrets.token_hex(16)

@@ -239,6 +239,7 @@ def test_a_file_that_must_not_be_written_is_told(setup, tmp_path, monkeypatch):
         (("--output", "x.ndjson", "--remove"), "--output writes a file and asks no Kibana: it stands alone"),
         (("--output", ""), "--output: name a file"),
         (("--remove",), "--remove needs --yes where nobody can be asked"),
+        (("--remove", "--dry-run"), "no Kibana is named: --kibana https://host:5601, or the setting kibana"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_one_line(setup, options, told):
