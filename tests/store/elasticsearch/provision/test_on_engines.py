@@ -245,3 +245,56 @@ def test_templates_that_streams_stand_on_are_kept_as_the_server_would_keep_them(
         perform(client, plan)
         assert look(client).index is None
         provision(client)
+
+
+@pytest.mark.parametrize("engine", ["elasticsearch", "opensearch"], indirect=True)
+def test_a_field_that_was_text_and_is_a_keyword_now_is_found_put_in_order_and_counted_over_both(
+    engine, connected, events
+):
+    """A template of somebody else made the stream: it knew of times and ids, and the server took the rest for text."""
+    client = connected(engine)
+    environment = f"s{secrets.token_hex(4)}"
+    ids = ("event.id", "process.entity_id", "http.request.id", "trace.id")
+    fields = {"@timestamp": {"type": "date_nanos"}, **{name: {"type": "keyword"} for name in ids}}
+    theirs = {
+        "index_patterns": [f"logs-clusterlog.*-{environment}"],
+        "priority": 900,
+        "data_stream": {},
+        "template": {"mappings": {"properties": fields}},
+    }
+    assert engine.call("PUT", f"/_index_template/{environment}", theirs)[0] == 200
+    _, before = deliver(client, events[:20], environment)
+    assert engine.call("DELETE", f"/_index_template/{environment}")[0] in (200, 400)
+    engine.call("PUT", f"/_index_template/{environment}", {**theirs, "priority": 1})
+    provision(client)
+    assert plan_for(client).steps == ()
+    _, after = deliver(client, events[20:40], environment)
+    assert len(stored(engine, environment)) == len(before) + len(after)
+
+    def types(index):
+        return engine.call("GET", f"/{index}/_mapping/field/service.name")[1]
+
+    stream = next(
+        each for each in look(client).streams if each.name.endswith(f"-{environment}") and len(each.indices) > 1
+    )
+    assert ['"text"' in json.dumps(types(each)) for each in stream.indices] == [True, False]
+
+    store = ElasticsearchStore(client, f"logs-clusterlog.*-{environment}")
+    sent = {**before, **after}
+    service, level = (next(iter(sent.values()))["service"]["name"], "info")
+    for where in (Everything(), Match("service.name", service), Match("log.level", level), Exists("error.type")):
+        expected = {id: event for id, event in sent.items() if matches(where, event)}
+        for order in ("oldest", "newest"):
+            found = [json.loads(each.body)["event"]["id"] for each in store.find(Query(where, order=order, limit=None))]
+            by_time = sorted(
+                expected,
+                key=lambda id: (document.time_ns(expected[id]["@timestamp"]), id),
+                reverse=order == "newest",
+            )
+            assert found == by_time
+        assert store.count(Query(where)) == len(expected)
+    instances = {each["process"]["entity_id"] for each in sent.values()}
+    assert {each.instance for each in store.audit()} == instances
+    for instance in instances:
+        numbers = {each["event"]["sequence"] for each in sent.values() if each["process"]["entity_id"] == instance}
+        assert set(store.sequences(instance).stored) == {(1, max(numbers))}
