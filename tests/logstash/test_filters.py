@@ -5,13 +5,14 @@ The filters are run by an interpreter of ours, read from Logstash's sources, not
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipelines.config import read, section
-from pipelines.filters import Raised, get, run
+from pipelines.filters import Raised, get, path, run
 from pipelines.ruby import RUBY, really, told
 
 from clusterlog.store.elasticsearch.streams import data_stream
@@ -97,6 +98,18 @@ def test_without_that_a_stranger_could_end_the_pipeline():
     unguarded = section(read(ROOT / "logstash" / "pipeline" / "clusterlog.conf"), "filter")
     with pytest.raises(Raised):
         run(unguarded, {"@timestamp": STAMP, "event": "text"}, lambda plugin, event: None)
+
+
+def test_whatever_a_filter_sets_a_field_in_is_an_object_by_then():
+    guarded = re.search(r"%w\[([a-z ]+)\]", next(each.get("code") for _, each in PIECES if each.get("id") == "objects"))
+    set_in = {
+        path(field)[0]
+        for plugin in FILTERS["clusterlog"].plugins()
+        for option in ("add_field", "replace", "copy")
+        for field in (plugin.get(option, {}).values() if option == "copy" else plugin.get(option, {}))
+        if field.startswith("[")
+    }
+    assert set_in - {"@metadata", "data_stream"} <= set(guarded[1].split())
 
 
 def test_no_line_leads_into_the_streams_of_others():
