@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -249,6 +250,24 @@ def test_many_senders_at_once_lose_and_double_nothing(ask):
     assert len(found) == len({each["event"]["id"] for each in found}) == 480
     own = sorted(each["event"]["sequence"] for each in found if "message" in each)
     assert own == list(range(1, 321))
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("2036-01-01T00:00:00Z", True), ("1996-01-01T00:00:00.000000001Z", False), ("9999-12-31T23:59:59Z", True)],
+)
+def test_a_sender_whose_clock_is_years_off_is_believed_as_far_as_a_day(ask, said, found):
+    """One bad clock must not stand in front of every newest page; the event itself says what it said."""
+    id = f"{INSTANCE}-00000000001"
+    event = {"@timestamp": said, "event": {"id": id, "sequence": 1}, "process": {"entity_id": INSTANCE}}
+    assert (
+        ask.bulk({"create": {"_id": id}}, event, {"create": {}}, {"time": said, "msg": "x"}).items
+        == [("create", 201)] * 2
+    )
+    assert all(each["@timestamp"].startswith(said[:10]) for each in ask.found())
+    in_two_days = datetime.now(UTC) + timedelta(days=2)
+    near = {"since": "2026-01-01T00:00:00Z", "until": f"{in_two_days:%Y-%m-%dT%H:%M:%SZ}"}
+    assert len(ask.found(near)) == (2 if found else 0)
 
 
 # when it cannot be done now
