@@ -254,7 +254,7 @@ def test_many_senders_at_once_lose_and_double_nothing(ask):
 
 @pytest.mark.parametrize(
     ("said", "found"),
-    [("2036-01-01T00:00:00Z", True), ("1996-01-01T00:00:00.000000001Z", False), ("9999-12-31T23:59:59Z", True)],
+    [("2036-01-01T00:00:00Z", True), ("1996-01-01T00:00:00.000000001Z", False), ("2199-12-31T23:59:59Z", True)],
 )
 def test_a_sender_whose_clock_is_years_off_is_believed_as_far_as_a_day(ask, said, found):
     """One bad clock must not stand in front of every newest page; the event itself says what it said."""
