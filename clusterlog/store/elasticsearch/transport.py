@@ -106,7 +106,7 @@ class Client:
         of the same name, and nothing is compressed. Raises StoreUnavailable if nobody answers.
         """
         target = f"{path}?{_query(params)}" if params else path
-        sent = {"accept": JSON, "accept-encoding": "gzip"}
+        sent = {"accept": JSON, **({"accept-encoding": "gzip"} if self._compresses else {})}
         data = dumps(body) if isinstance(body, dict) else body
         if data is not None:
             sent["content-type"] = NDJSON if ndjson else JSON

@@ -142,6 +142,8 @@ def test_large_bodies_are_compressed_but_not_on_the_way_to_this_machine(client, 
         asked.call("POST", "/", b"x" * size)
     packed = [b"content-encoding: gzip" in each.lower() for each in (*own.requests, *way.requests)]
     assert packed == [False, True, False] and len(way.requests[0]) < 1000
+    wanted = [b"accept-encoding: gzip" in each.lower() for each in (*own.requests, *way.requests)]
+    assert wanted == [False, True, True]
 
 
 def test_parameters_are_quoted(client, speaker):
