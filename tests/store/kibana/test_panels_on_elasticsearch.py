@@ -57,6 +57,11 @@ def planted(begin_ns):
         yield json.loads(head + encoder.state(action, {"instance": instance, **facts}))
 
 
+@pytest.fixture(scope="module", params=["elasticsearch", pytest.param("elasticsearch_9", marks=pytest.mark.engines)])
+def engine(request):
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
 def documents():
     demo = [json.loads(line) for line in DEMO.read_text(encoding="utf-8").splitlines()]
@@ -64,9 +69,9 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def place(elasticsearch, documents):
+def place(engine, documents):
     """A place on the server, with our mapping, that holds the documents."""
-    with place_on(elasticsearch) as place:
+    with place_on(engine) as place:
         batch = []
         for each in documents:
             each["service"]["environment"] = place.environment
@@ -79,13 +84,13 @@ def place(elasticsearch, documents):
 
 
 @pytest.fixture(scope="module")
-def ask(elasticsearch, place, documents):
+def ask(engine, place, documents):
     """What the server answers for the state of a panel."""
     stamps = sorted(each["@timestamp"] for each in documents)
 
     def asked(state):
         body = search(state, (stamps[0], stamps[-1]))
-        status, answer = elasticsearch.call("POST", f"/{place.pattern}/_search", body)
+        status, answer = engine.call("POST", f"/{place.pattern}/_search", body)
         assert status == 200, answer
         assert answer["_shards"]["failed"] == 0, answer["_shards"]
         return rows(state, answer)
@@ -204,7 +209,7 @@ def test_a_planted_silent_node_stands_where_it_was_heard_last(states, ask, docum
     assert told["orders-2"]["measure2"] == 1
 
 
-def test_every_session_finds_its_events_and_takes_its_columns_and_sort(built, elasticsearch, place):
+def test_every_session_finds_its_events_and_takes_its_columns_and_sort(built, engine, place):
     expected = {"level-changes": 3, "losses": 3 + 1 + 1, "request": 130, "coming-and-going": 12 + 1 + 3}
     for each in built:
         if each["type"] != "search":
@@ -218,7 +223,7 @@ def test_every_session_finds_its_events_and_takes_its_columns_and_sort(built, el
             "fields": attributes["columns"],
             "_source": False,
         }
-        status, answer = elasticsearch.call("POST", f"/{place.pattern}/_search", body)
+        status, answer = engine.call("POST", f"/{place.pattern}/_search", body)
         assert status == 200, answer
         hits = answer["hits"]["hits"]
         assert len(hits) >= expected[each["id"].removeprefix("clusterlog-")], each["id"]
@@ -227,7 +232,7 @@ def test_every_session_finds_its_events_and_takes_its_columns_and_sort(built, el
         assert not lacking, each["id"]
 
 
-def test_the_options_of_every_control_are_values_that_are_there(built, elasticsearch, place):
+def test_the_options_of_every_control_are_values_that_are_there(built, engine, place):
     """As an options list asks: a terms aggregation, narrowed by what is typed."""
     for each in built:
         if each["type"] != "dashboard":
@@ -238,6 +243,6 @@ def test_the_options_of_every_control_are_values_that_are_there(built, elasticse
                 "size": 0,
                 "aggs": {"options": {"terms": {"field": field, "size": 10, "order": {"_count": "desc"}}}},
             }
-            status, answer = elasticsearch.call("POST", f"/{place.pattern}/_search", body)
+            status, answer = engine.call("POST", f"/{place.pattern}/_search", body)
             assert status == 200, answer
             assert answer["aggregations"]["options"]["buckets"], field
