@@ -71,7 +71,7 @@ def test_what_the_kernel_does_not_take_is_not_stored(opened, batch, monkeypatch)
 
 
 def test_what_was_taken_arrives_although_the_far_end_says_something_that_nobody_reads(opened, batch):
-    """A connection that is closed with something unread in it is reset, and what was sent is thrown away."""
+    """A connection that is closed with something unread in it is reset, and what it was to send yet is thrown away."""
     taken, found = threading.Event(), []
 
     def read(listener):
@@ -84,10 +84,11 @@ def test_what_was_taken_arrives_although_the_far_end_says_something_that_nobody_
                 found.append(data)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         thread = threading.Thread(target=read, args=(listener,), daemon=True)
         thread.start()
         sink = opened(f"jsonlines+tcp://127.0.0.1:{listener.getsockname()[1]}")
-        sink.deliver(batch(1, 50))
+        sink.deliver(batch(1, 50, pad=4000))
         taken.set()
         sink.close()
         thread.join(30)
