@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from clusterlog.store.base import Delivery
@@ -24,7 +24,8 @@ from clusterlog.testing.reference import ReferenceStore
 from clusterlog.testing.strategies import BEGIN, nodes, put, stamp
 
 EVENTS = 400
-FEW, MANY = 40, 1500
+PARTS = 25
+"""Of a campaign, each of as many examples as an ordinary run has."""
 KEPT, CUT = "y" * 8_191, "y" * 8_192
 """The longest value that is indexed, and the shortest that is not."""
 
@@ -163,6 +164,15 @@ def keys(found):
     return [each.key for each in found]
 
 
+_ASKED = settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
+
+
 class OnAnEngine:
     longest = CUT
 
@@ -191,26 +201,15 @@ class OnAnEngine:
             for store in (self.embedded, self.store):
                 assert (keys(store.find(query)), store.count(query)) == expected, (type(store).__name__, query)
 
-    @settings(
-        max_examples=FEW,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
-    )
+    @_ASKED
     @given(questions())
     def test_every_store_says_the_same(self, asked):
         self.agree(asked)
 
     @pytest.mark.campaign
-    @settings(
-        max_examples=MANY,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
-    )
-    @given(questions())
-    def test_every_store_says_the_same_of_very_many_questions(self, asked):
-        self.agree(asked)
+    @pytest.mark.parametrize("part", range(PARTS))
+    def test_every_store_says_the_same_of_very_many_questions(self, part):
+        seed(part)(_ASKED(given(questions())(self.agree)))()
 
 
 class TestElasticsearch8(OnAnEngine):
