@@ -29,7 +29,8 @@ from typing import Any
 import pytest
 from fetch import CACHE, READY, Missing, java
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
+"""For a server that starts beside others: a minute or two where they all share two cores."""
 NOBODY = 65534
 _MANDATORY = ("elasticsearch-8.19", "opensearch-3.8")
 _ALL_NEEDED = bool(os.environ.get("CI")) and not os.environ.get("CLUSTERLOG_WITHOUT_ENGINES")
@@ -121,7 +122,7 @@ class Engine:
         while True:
             assert self.process.poll() is None, f"{self.name} ended: {self._last_words()}"
             try:
-                if self.call("PUT", f"/{index}/_doc/1?refresh=true", {"ready": True}, timeout=5)[0] in (200, 201):
+                if self.call("PUT", f"/{index}/_doc/1?refresh=true", {"ready": True}, timeout=20)[0] in (200, 201):
                     return
             except OSError:
                 pass
