@@ -57,6 +57,14 @@ def mark_of(found: Mapping[str, Any]) -> tuple[str, str]:
     return (read["version"], read["generation"]) if read else ("", "")
 
 
+def is_ours(found: Mapping[str, Any]) -> bool:
+    """Whether clusterlog made an object that has one of its ids.
+
+    A Kibana that has rewritten the text with the mark still tells an object that nobody could edit.
+    """
+    return bool(mark_of(found)[0]) or found.get("managed") is True
+
+
 def _marked(made: Object) -> Object:
     """With who made it, and from what: two that are built alike have one generation."""
     generation = hashlib.sha256(_json(made).encode()).hexdigest()[:12]

@@ -1,6 +1,6 @@
 """What would have to be done for a Kibana to have what our sources say, object by object; and doing it.
 
-An object says of itself who made it, and from which source: one that does not is not ours, and forbids all of it.
+An object says of itself who made it, and from which source: one that is not ours forbids all of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from clusterlog import __version__
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store.elasticsearch.provision.plan import OfKibana, Plan, Step
-from clusterlog.store.kibana.objects import DASHBOARD, DATA_VIEW, SESSION, Object, mark_of
+from clusterlog.store.kibana.objects import DASHBOARD, DATA_VIEW, SESSION, Object, is_ours, mark_of
 from clusterlog.store.kibana.outline import outline
 from clusterlog.store.kibana.server import Key, Kibana, number_of
 
@@ -43,7 +43,7 @@ def removal(wanted: Iterable[Object], found: Mapping[Key, Object]) -> Plan:
         present = found.get(key_of(each))
         if present is None:
             continue
-        if not mark_of(present)[0]:
+        if not is_ours(present):
             plan += Plan(notes=(f"{_title(each)} was not made by clusterlog, and stays",))
             continue
         kind, id = key_of(each)
@@ -83,7 +83,7 @@ def _one(wanted: Object, present: Object | None) -> Plan:
     if present is None:
         return Plan((create,))
     version, generation = mark_of(present)
-    if not version:
+    if not is_ours(present):
         return Plan(refused=(f"{_title(wanted)} is there, and clusterlog did not make it: remove it first",))
     if number_of(version) > number_of(__version__):
         told = f"{_title(wanted)} is of clusterlog {version}, and this is {__version__}: set up with the newer one"

@@ -55,9 +55,18 @@ def test_a_change_that_only_shows_in_looks_is_told_as_that(read, built):
 
 def test_what_somebody_else_made_forbids_it_all(built):
     mine = copy.deepcopy(built[-1])
-    mine["attributes"]["description"] = "mine"
+    mine["attributes"]["description"], mine["managed"] = "mine", False
     plan = planned(built, there(mine))
     assert plan.refused == ("dashboard clusterlog-requests is there, and clusterlog did not make it: remove it first",)
+
+
+def test_what_lost_its_mark_and_could_not_be_edited_is_ours_and_made_anew(built):
+    """As where a Kibana has written the descriptions of a data view's fields anew."""
+    unmarked = copy.deepcopy(built[0])
+    unmarked["attributes"]["fieldAttrs"] = '{"message": {"count": 3}}'
+    plan = planned(built[:1], there(unmarked))
+    assert (plan.refused, [step.action for step in plan.steps]) == ((), ["update"])
+    assert [step.action for step in removal(built[:1], there(unmarked)).steps] == ["remove"]
 
 
 def test_what_a_newer_clusterlog_made_is_not_replaced(built):
@@ -68,7 +77,7 @@ def test_what_a_newer_clusterlog_made_is_not_replaced(built):
 
 def test_only_ours_is_taken_back_what_refers_to_others_first(built):
     mine = copy.deepcopy(built[1])
-    mine["attributes"]["description"] = ""
+    mine["attributes"]["description"], mine["managed"] = "", False
     plan = removal(built, there(built[0], mine, built[-1]))
     assert [step.name for step in plan.steps] == ["clusterlog-requests", "clusterlog-events"]
     assert plan.notes[0].endswith("was not made by clusterlog, and stays")
