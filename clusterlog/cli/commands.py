@@ -38,6 +38,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Run programs": {
         "run": ("run", "Run a program so that it logs here, without touching its code."),
         "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),
+        "stack": ("stack.command", "Run the Elastic stack and a shop in containers: init, up, status, down."),
     },
     "Set up": {
         "doctor": ("setup.doctor.command", "Look for what is wrong with a home or an application, and how to mend it."),

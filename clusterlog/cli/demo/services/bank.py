@@ -1,6 +1,7 @@
 """The bank: a real TCP endpoint outside of the cluster, which charges some cards and never answers for another.
 
-It knows nothing of clusterlog: whoever asks why a payment failed has what the payments say, and no more.
+Run with the number of a socket that it is handed, or with ``HOST:PORT``. It knows nothing of clusterlog: whoever asks
+why a payment failed has what the payments say, and no more.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
+def listener(place: str) -> socket.socket:
+    """The socket to answer on: that of a number, or one of its own at ``HOST:PORT``."""
+    host, colon, port = place.rpartition(":")
+    return socket.create_server((host, int(port))) if colon else socket.socket(fileno=int(place))
+
+
 async def serve(listener: socket.socket) -> None:
     """Answer for ever on a socket that listens already."""
     async with await asyncio.start_server(answer, sock=listener) as server:
@@ -39,4 +46,4 @@ async def serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+    asyncio.run(serve(listener(sys.argv[1])))
