@@ -19,6 +19,7 @@ from faults import FAULTS, FaultProxy, drawn, wait_until
 
 from clusterlog.ship.acknowledged import Acknowledged
 from clusterlog.ship.dead.letters import letters
+from clusterlog.ship.homelock import HomeLock
 from clusterlog.ship.waiting import undelivered
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +133,7 @@ def survive(run, *, events, writers, kills, seed, share=0.3, patience_s=120.0, t
             process.wait()
             assert process.returncode == 0, process.stderr.read()
         shipper = run.ship(proxy.url)
+        wait_until(lambda: HomeLock.holder(run.home) == shipper.pid, "the shipper is there to be asked to end")
         wait_until(lambda: not undelivered(run.home), "everything is acknowledged", patience_s)
         shipper.send_signal(signal.SIGTERM)
         assert shipper.wait(60) == 0, shipper.stderr.read()
