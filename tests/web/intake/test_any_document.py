@@ -190,6 +190,43 @@ def test_what_json_does_not_know_is_mended_under_an_id_as_well_as_without_one(in
         assert json.loads(found.body)["message"] == message
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b'"labels":{"half":"\\ud800"}',
+        b'"labels":{"large":1e999}',
+        b'"process":{"large":123456789012345678901234567890,"half":"\\ud800"}',
+        b'"labels":' + b'{"a":' * 300 + b"1" + b"}" * 300,
+    ],
+)
+@pytest.mark.parametrize("id", ["", "like ours"])
+def test_what_looks_like_an_event_of_ours_and_holds_what_we_never_write_is_mended_like_any_other(intake, wrong, id):
+    document = b'{"@timestamp":"2026-11-03T12:00:00Z","event":{"dataset":"clusterlog.app"},"message":"m",%b}' % wrong
+    about = {"_id": id + str(hash(wrong))} if id else {}
+    (told,) = taken(intake, json.dumps({"create": about}).encode() + b"\n" + document + b"\n")
+    assert told["status"] == 201
+    check(intake, [told])
+
+
+def test_numbers_that_no_sequence_can_have_stay_labels(intake):
+    lines = [
+        each
+        for number, sequence in enumerate([10**30, -1, "7", 1.5])
+        for each in ({"create": {}}, {"message": "m", "event.id": f"numbered {number}", "event.sequence": sequence})
+    ]
+    results = taken(intake, b"".join(json.dumps(each).encode() + b"\n" for each in lines))
+    assert [(each["status"], each["_id"]) for each in results] == [(201, f"numbered {n}") for n in range(4)]
+    check(intake, results)
+
+
+@pytest.mark.parametrize("line", [b"{", b'{"n":1e999}', b"[1]", b"", b"\xff"])
+def test_what_is_no_json_is_no_other_version_of_the_event_that_is_there(intake, line):
+    event = b'{"event":{"id":"%b"},"message":"there"}' % OWN.encode()
+    action = b'{"index":{"_id":"%b"}}\n' % OWN.encode()
+    first, again, other = taken(intake, action + event + b"\n" + action + event + b"\n" + action + line + b"\n")
+    assert (first["status"] in (200, 201), again["status"], other["status"]) == (True, 200, 400)
+
+
 def test_a_large_number_is_told_exactly_under_an_id_too(intake):
     document = b'{"message":"large","n":123456789012345678901234567890}'
     one, other = taken(intake, b'{"index":{"_id":"large"}}\n%b\n{"index":{}}\n%b\n' % (document, document))
