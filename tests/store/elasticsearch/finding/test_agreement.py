@@ -19,12 +19,16 @@ from clusterlog.testing.reference import ReferenceStore
 from clusterlog.testing.strategies import BEGIN, deliveries, moments, queries, typed_queries
 
 EVENTS = 300
+PARTS = 20
+"""Of a campaign, each of twice as many examples as an ordinary test has."""
 FEW = settings(
     max_examples=25,
     deadline=None,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+    database=None,
 )
+_QUERIES, _TYPED = (st.lists(each, min_size=1, max_size=4) for each in (queries(), typed_queries()))
 
 
 def corpus():
@@ -63,20 +67,33 @@ class OnAnEngine:
             cls.reference.deliver(sent)
             yield
 
-    @FEW
-    @given(st.lists(queries(), min_size=1, max_size=4))
-    def test_every_answer_is_that_of_brute_force(self, asked):
-        for query in asked:
-            assert keys(self.store.find(query)) == keys(self.reference.find(query))
-            assert self.store.count(query) == self.reference.count(query)
+    def agrees(self, query, about=""):
+        assert keys(self.store.find(query)) == keys(self.reference.find(query)), about
+        assert self.store.count(query) == self.reference.count(query), about
+
+    def asked(self, queries):
+        for query in queries:
+            self.agrees(query)
+
+    def typed(self, texts, now):
+        for text in texts:
+            self.agrees(Query(where=parse(text, now_ns=now), limit=None), text)
 
     @FEW
-    @given(st.lists(typed_queries(), min_size=1, max_size=4), moments())
+    @given(_QUERIES)
+    def test_every_answer_is_that_of_brute_force(self, asked):
+        self.asked(asked)
+
+    @FEW
+    @given(_TYPED, moments())
     def test_what_people_type_means_what_the_predicate_says_it_means(self, typed, now):
-        for text in typed:
-            query = Query(where=parse(text, now_ns=now), limit=None)
-            assert keys(self.store.find(query)) == keys(self.reference.find(query)), text
-            assert self.store.count(query) == self.reference.count(query), text
+        self.typed(typed, now)
+
+    @pytest.mark.campaign
+    @pytest.mark.parametrize("part", range(PARTS))
+    def test_very_many_questions_are_answered_as_by_brute_force(self, part):
+        seed(part)(FEW(given(_QUERIES)(self.asked)))()
+        seed(part)(FEW(given(_TYPED, moments())(self.typed)))()
 
     def test_numbers_are_told_as_by_brute_force(self):
         assert list(self.store.audit()) == self.reference.audit()
