@@ -145,6 +145,14 @@ def test_a_line_of_the_edge_with_an_event_in_it_becomes_that_event(header):
     assert "message" not in document and "tags" not in document
 
 
+def test_what_haproxy_of_the_stack_writes_becomes_an_event_of_the_edge():
+    cfg = (ROOT / "examples" / "shop" / "haproxy.cfg").read_text(encoding="utf-8")
+    written = re.search(r"log-format '(.*)'", cfg)[1]
+    document, stream, _ = syslog(HAPROXY + re.sub(r"%\[[^\]]*\]|%[A-Za-z]+", "7", written))
+    assert stream == "logs-clusterlog.edge-production" and "tags" not in document
+    assert document["http"]["request"]["id"] == "7" and document["@timestamp"].startswith("2026-11-03T11:59:59.300")
+
+
 def test_what_a_line_of_the_edge_does_not_say_is_taken_from_its_header():
     document, stream, _ = syslog('<190>Nov 13 11:59:59 edge-1 nginx[17]: {"http":{"request":{"id":"r1"}}}')
     assert stream == "logs-clusterlog.edge-production" and document["event"]["kind"] == "event"
