@@ -249,6 +249,14 @@ def test_a_document_without_a_time_has_that_of_its_arrival_and_never_that_of_its
     assert not told["@timestamp"].startswith("2020")
 
 
+def test_what_a_document_calls_its_id_and_is_none_is_kept_beside_the_one_it_is_sent_under(intake):
+    lines = [{"index": {"_id": "beside"}}, {"message": "m", "event": {"id": 5}, "event.id_2": 6}]
+    (told,) = taken(intake, b"".join(json.dumps(each).encode() + b"\n" for each in lines))
+    intake.store.flush()
+    (found,) = intake.store.find(Query(Match("event.id", told["_id"])))
+    assert sorted(json.loads(found.body)["labels"].values()) == [5, 6]
+
+
 def test_what_is_no_text_in_a_line_like_a_container_s_is_kept_all_the_same(intake):
     lines = [
         each
