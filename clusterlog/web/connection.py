@@ -8,7 +8,10 @@ ended after a time, and where all connections are taken, the one that has been i
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
+import socket
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -18,6 +21,8 @@ HEAD_S = 20
 TAKEN_S = 300
 """How long nothing of an answer may be taken."""
 MOST = 1_000
+SPARE = 64
+"""Connections beyond those that are answered: somebody makes room for them, or they begin TLS."""
 _MOST_FILES = 4_096
 _OWN_FILES = 256
 """Descriptors for the store, the spools and what else a server has open."""
@@ -33,7 +38,32 @@ def most_connections() -> int:
             soft = wanted
         except (OSError, ValueError):  # what cannot be raised is enough for fewer
             pass
-    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft - min(_OWN_FILES, soft // 2)))
+    if soft == resource.RLIM_INFINITY:
+        return MOST
+    return max(1, min(MOST, soft - _OWN_FILES if soft >= 2 * _OWN_FILES else soft // 4))
+
+
+class Listener(socket.socket):
+    """Takes no more connections than there are descriptors for; ``most`` is how many. One too many is closed at once.
+
+    Whoever accepts for asyncio takes all that wait before the first of them is looked at, and those that begin TLS are
+    nobody's yet: without this a crowd of them would take the descriptors from the store and the shipper.
+    """
+
+    most: int | None = None
+    _taken: tuple[socket.socket, ...] = ()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As ``socket.accept``; raises ``BlockingIOError`` as well where there are too many."""
+        taken, address = super().accept()
+        if self.most is not None:
+            if len(self._taken) >= self.most:
+                self._taken = tuple(each for each in self._taken if each.fileno() >= 0)
+            if len(self._taken) >= self.most:
+                taken.close()
+                raise BlockingIOError(errno.EAGAIN, "too many connections")
+            self._taken += (taken,)
+        return taken, address
 
 
 class Connection(H11Protocol):

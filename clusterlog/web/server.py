@@ -26,7 +26,7 @@ from clusterlog.ship.sinks import open_sink
 from clusterlog.ship.state.voice import Voice
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.app import Parts, application
-from clusterlog.web.connection import MOST, Connection, most_connections
+from clusterlog.web.connection import MOST, SPARE, Connection, Listener, most_connections
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
 
@@ -109,7 +109,7 @@ class Address:
             family, kind, number, _, address = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            made = socket.socket(family, kind, number)
+            made = Listener(family, kind, number)
         except socket.gaierror as error:
             raise SettingError(f"cannot listen on {shown}: {(error.strerror or str(error)).lower()}") from None
         try:
@@ -213,6 +213,7 @@ class Http(uvicorn.Server):
             timeout_graceful_shutdown=ENDING_S,
             limit_concurrency=most_connections(),
             http=Connection,
+            loop="asyncio",
         )
         config.load()
         config.ssl = context
@@ -222,6 +223,10 @@ class Http(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
+        assert self.config.limit_concurrency is not None, "it is given above"
+        for each in sockets or ():
+            if isinstance(each, Listener):
+                each.most = self.config.limit_concurrency + SPARE
         await super().startup(sockets)
         self._ready()
 

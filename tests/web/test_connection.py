@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from clusterlog.web import api, connection, server
@@ -141,9 +144,45 @@ def test_as_many_connections_are_taken_as_leave_descriptors_for_the_store():
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": ROOT})
         if "not allowed to raise" not in done.stderr:  # the machine itself allows less
             told.append(((soft, hard), tuple(map(int, done.stdout.split()))))
-    expected = dict(zip(limits, [(20, 40), (150, 300), (644, 900), (768, 1024), (1000, 4096)], strict=True))
+    expected = dict(zip(limits, [(10, 40), (75, 300), (644, 900), (768, 1024), (1000, 4096)], strict=True))
     assert dict(told) == {limit: expected[limit] for limit, _ in told}
     assert len(told) >= 4
+
+
+def test_a_crowd_that_comes_at_once_takes_no_descriptor_from_the_store(serve):
+    """Without a token, and more of them than the process may have files."""
+    served = serve()
+    served.end()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", functools.partial(subprocess.Popen, preexec_fn=few_files))
+        served.begin()
+    process = psutil.Process(served.process.pid)
+    assert process.rlimit(psutil.RLIMIT_NOFILE) == (256, 256)
+    with ExitStack() as stack:
+        for number in range(600):
+            stack.enter_context(connected(served.ask))
+            if number % 50 == 0:
+                answered(served.ask, number)
+        answered(served.ask, 600)
+        assert process.num_fds() < 200
+    assert served.end() == 0
+    assert "Traceback" not in served.console.read_text()
+
+
+def few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+
+def answered(ask, number):
+    """Sent until it is stored, since a crowd may keep a sender out for a moment."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            if ask.bulk({"index": {"_id": f"n{number}"}}, {"n": number}).status == 200:
+                return
+        except OSError:
+            time.sleep(0.01)
+    raise AssertionError("not answered")
 
 
 # lengths that lie
