@@ -34,7 +34,7 @@ def running() -> Iterator[tuple[str, str]]:
     )
     if not name:
         sys.exit("this measurement needs a server: `make engines`, or BENCH_URL")
-    directory = Path(tempfile.mkdtemp(prefix="clusterlog-engine-"))
+    directory = engine_servers.directory_of_its_own()
     engine = engine_servers.start(name, directory)
     try:
         yield engine.url, _name_of(engine.url)

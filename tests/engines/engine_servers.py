@@ -23,11 +23,14 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fetch import CACHE, READY, Missing, java
+
+from clusterlog.cli.demo.leash import leash
 
 PATIENCE_S = 240.0
 """For a server that starts beside others: a minute or two where they all share two cores."""
@@ -186,8 +189,27 @@ def _spawn(arguments: tuple[str, ...], environ: dict[str, str], directory: Path)
         if os.geteuid() == 0:  # Elasticsearch refuses to run as root
             identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         return subprocess.Popen(
-            arguments, env=environ, cwd=directory, stdout=log, stderr=log, start_new_session=True, **identity
+            arguments,
+            env=environ,
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # A run that is killed has no time to end its servers, each of which holds a gigabyte.
+            preexec_fn=partial(leash, os.getpid()),  # noqa: PLW1509 - a system call whose address is known
+            **identity,
         )
+
+
+def directory_of_its_own() -> Path:
+    """An empty directory for a server; those of runs that were killed are removed."""
+    # Not below pytest's own directory: every other run of pytest closes that to everybody but the one who runs it.
+    prefix = "clusterlog-engine-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
+        run = left.name.removeprefix(prefix).partition("-")[0]
+        if run.isdecimal() and not Path("/proc", run).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
 
 def start(
@@ -361,9 +383,7 @@ def _engines() -> Iterator[Callable[..., Engine]]:
 
     def begin(name: str, settings: Mapping[str, Any] | None = None, **options: Any) -> Engine:
         needed(name)
-        # Not below pytest's own directory: every other run of pytest closes that to everybody but the one who runs it.
-        directory = Path(tempfile.mkdtemp(prefix="clusterlog-engine-"))
-        started.append(start(name, directory, settings, **options))
+        started.append(start(name, directory_of_its_own(), settings, **options))
         return started[-1]
 
     yield begin
