@@ -32,6 +32,7 @@ COMPRESSIONS = ("auto", "on", "off")
 SINKS = (
     *("file", "stdout", "http", "https", "logstash+http", "logstash+https"),
     *("lumberjack+tcp", "lumberjack+tls", "jsonlines+tcp", "jsonlines+tls"),
+    *("syslog+tcp", "syslog+tls"),
 )
 """Schemes of the ends that events can be shipped to."""
 DURABILITIES = ("page-cache", "interval", "level", "strict")

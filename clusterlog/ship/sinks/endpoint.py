@@ -8,7 +8,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from clusterlog.errors import MissingExtra, StoreUnavailable
+from clusterlog.errors import MissingExtra, SettingError, StoreUnavailable
 from clusterlog.settings import Settings
 from clusterlog.store.elasticsearch.wire.hosts import Host
 from clusterlog.store.elasticsearch.wire.identity import present
@@ -128,6 +128,23 @@ class Endpoint:
             return f"{self.url}: cannot be reached, no network leads there"
         told = os.strerror(error.errno).lower() if error.errno else str(error)
         return f"{self.url}: cannot be reached: {told}"
+
+
+def plain(found: tuple[Host, ...]) -> tuple[Host, ...]:
+    """Hosts that are spoken to without HTTP. Raises SettingError for what has no place there."""
+    for host in found:
+        if host.login is not None:
+            raise SettingError(
+                f"{host.url}: takes no user and password: write cert_file, if it wants to know who we are"
+            )
+        if host.path:
+            raise SettingError(f"{host.url}: a path means nothing there: leave out {host.path}")
+    return found
+
+
+def shown(found: tuple[Host, ...]) -> str:
+    """The hosts as they may be shown."""
+    return ",".join(host.url for host in found)
 
 
 def is_alive(connection: socket.socket) -> bool:

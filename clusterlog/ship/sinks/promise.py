@@ -7,7 +7,7 @@ from typing import Literal
 Promise = Literal["stored", "queued", "sent"]
 
 _QUEUED = frozenset({"logstash+http", "logstash+https", "lumberjack+tcp", "lumberjack+tls"})
-_SENT = frozenset({"jsonlines+tcp", "jsonlines+tls"})
+_SENT = frozenset({"jsonlines+tcp", "jsonlines+tls", "syslog+tcp", "syslog+tls"})
 
 _WORDS: dict[Promise, str] = {
     "stored": "",

@@ -11,14 +11,13 @@ from clusterlog.ship.sinks.promise import in_words, promise_of
 from clusterlog.ship.status import status
 
 QUEUED = {"logstash+http", "logstash+https", "lumberjack+tcp", "lumberjack+tls"}
-SENT = {"jsonlines+tcp", "jsonlines+tls"}
+SENT = {"jsonlines+tcp", "jsonlines+tls", "syslog+tcp", "syslog+tls"}
 
 
 @pytest.mark.parametrize("scheme", [*SINKS, ""])
 def test_every_scheme_has_its_promise(scheme):
     expected = "queued" if scheme in QUEUED else "sent" if scheme in SENT else "stored"
-    if not scheme.startswith(("syslog", "otlp")):
-        assert promise_of(f"{scheme}://h:1") == expected
+    assert promise_of(f"{scheme}://h:1") == expected
 
 
 def test_best_effort_is_called_by_its_name():

@@ -105,7 +105,7 @@ def _remote(settings: Settings, url: str, check: str) -> Iterator[Finding]:
 
 def _queue(settings: Settings) -> Finding:
     """Whether a sink can be reached that cannot be asked anything: whatever is sent there becomes an event."""
-    from clusterlog.ship.sinks.logstash.opening import touch
+    from clusterlog.ship.sinks.reach import touch
 
     words = in_words(settings.sink)
     try:

@@ -1,12 +1,13 @@
 """Lines of JSON over TCP: for far ends that take nothing else. Nobody acknowledges anything, so this is best effort.
 
-A line counts as stored when the kernel has taken it. Whether the far end was still there to read it, nobody knows.
+Syslog goes the same way. A line counts as stored when the kernel has taken it. Whether the far end was still there to
+read it, nobody knows.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from clusterlog.errors import StoreUnavailable
@@ -19,11 +20,20 @@ _CLOSE_S = 2.0
 _PIECE = 64 << 10
 
 
-class LinesSink:
-    """Writes lines to the first host that can be reached, until that ends the connection. One thread uses it."""
+def line(body: bytes) -> bytes:
+    """An event as a line."""
+    return one_line(body) + b"\n"
 
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+
+class LinesSink:
+    """Writes lines to the first host that can be reached, until that ends the connection. One thread uses it.
+
+    ``written`` is how an event is written: as a line, unless it is said otherwise.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], written: Callable[[bytes], bytes] = line) -> None:
         self._endpoints = list(endpoints)
+        self._written = written
         self._socket: socket.socket | None = None
 
     def deliver(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
@@ -34,7 +44,7 @@ class LinesSink:
         bodies, refused = sorted_out(batch)
         if not bodies:
             return joined((), refused)
-        data = memoryview(b"".join(one_line(body) + b"\n" for body in bodies))
+        data = memoryview(b"".join(map(self._written, bodies)))
         connection = self._connected()
         try:
             while data:

@@ -1,0 +1,1 @@
+"""Syslog: for far ends that take nothing else. Nobody acknowledges anything."""
