@@ -88,9 +88,9 @@ def _ports(environment: Environment, taken: Collection[int]) -> Iterator[Check]:
 def _volumes(environment: Environment, volumes: Mapping[str, str]) -> Check:
     stale = sorted(name for name, stack in volumes.items() if stack != environment.value("STACK_ID"))
     if stale:
-        told = f"volume {stale[0]}" if len(stale) == 1 else f"{len(stale)} volumes ({stale[0]}, …)"
+        told = f"volume {stale[0]} keeps" if len(stale) == 1 else f"{len(stale)} volumes ({stale[0]}, …) keep"
         mend = "put that file back, or throw them and all events in them away: clusterlog stack down --volumes"
-        return Check("volumes", "bad", f"{told} keep the passwords of another .env: {mend}")
+        return Check("volumes", "bad", f"{told} the passwords of another .env: {mend}")
     return Check("volumes", "ok", paint.counted(len(volumes), "volume") + " of this stack")
 
 
