@@ -29,7 +29,7 @@ test: setup check ## Check, then run every test
 	$(BIN)/python -m pytest
 
 test-engines: setup ## Run the tests that need Elasticsearch 9.5, OpenSearch or servers of their own (make engines first)
-	$(BIN)/python -m pytest -m engines
+	$(BIN)/python -m pytest -m "engines and not campaign"
 
 campaign: setup ## Run the long proofs: kills by the dozen, each with its seed
 	$(BIN)/python -m pytest -m campaign -s
