@@ -86,7 +86,7 @@ def main() -> None:
         made = let_logstash_in(server, Path(sys.argv[1]))
     except urllib.error.HTTPError as error:
         if error.code == 401:
-            told = "refuses the password of elastic: its volume was made with another .env (clusterlog stack down -v)"
+            told = "refuses the password: its volume was made with another .env (clusterlog stack down --volumes)"
         else:
             told = f"answers {error.code}: {error.read(500).decode('utf-8', 'replace')}"
         sys.exit(f"{server.url} {told}")
