@@ -88,7 +88,7 @@ def test_a_url_is_shipped_to_by_bulk_requests_and_shown_without_its_password(tmp
     given = {"store": "https://user:secret@a:9200,b", "home": str(tmp_path)}
     sink, name, limits = open_sink(load(given, environ={}, directory=tmp_path))
     assert type(sink).__name__ == "ElasticsearchSink" and name == "https://a:9200,https://b:9200"
-    assert (limits.events, limits.bytes) == (500, 5 << 20)
+    assert (limits.events, limits.bytes) == (1000, 5 << 20)
     sink.close()
 
 
