@@ -121,17 +121,26 @@ class Shipper:
 
     def step(self) -> int:
         """One pass over all spools: what waits first, then what is new. Returns how many events were settled."""
+        before = self.dispatch.settled
+        try:
+            self._step()
+        except OSError as error:  # no descriptor is left, say: nothing is lost as long as that lasts
+            self._unreadable(error)
+        return self.dispatch.settled - before
+
+    def _step(self) -> None:
         now = self._monotonic()
         self._look()
         if now - self._synced_at >= SYNC_S:
             self._synced_at = now
             self._reading.sync()
-        before = self.dispatch.settled
         self._pass()
         self._tell_who_lives()
         if self._dirty and self._monotonic() - self._saved_at >= SAVE_S:
             self.save()
-        return self.dispatch.settled - before
+
+    def _unreadable(self, error: OSError) -> None:
+        self.dispatch.trouble(f"cannot read {self.spool}: {(error.strerror or str(error)).lower()}")
 
     def _look(self) -> None:
         for gone in self._reading.look():
@@ -333,12 +342,11 @@ class Shipper:
         What is under way is waited for, ten seconds at most. False if something could not be saved.
         """
         until = self._monotonic() + GRACE_S
-        self._look()
-        self._pass()
-        self._wait(until)
-        self._tell_who_lives()
-        self._voice.end()
-        self._deliver_own_words(until)
+        try:
+            self._finish_reading(until)
+        except OSError as error:
+            self._unreadable(error)
+            self._voice.end()
         saved = self.save()
         try:
             self.dispatch.end()
@@ -347,6 +355,14 @@ class Shipper:
         self._quarantine.close()
         self._sink.close()
         return saved
+
+    def _finish_reading(self, until: float) -> None:
+        self._look()
+        self._pass()
+        self._wait(until)
+        self._tell_who_lives()
+        self._voice.end()
+        self._deliver_own_words(until)
 
     def _wait(self, until: float) -> None:
         while self.dispatch.in_flight and (left := until - self._monotonic()) > 0:

@@ -57,11 +57,12 @@ class Source:
             self.closed = True
         deliveries = []
         instance, acknowledged = self.snapshot.id, self.acknowledged
+        behind = acknowledged.last  # what lies beyond is new, as nearly everything is
         for record in found:  # every event comes by here: no call that it can do without
             sequence, flags = record.sequence, record.flags
             if sequence > self.last:
                 self.last = sequence
-            new = sequence not in acknowledged
+            new = sequence > behind or sequence not in acknowledged
             if flags & STATE:
                 self._note(record, new)
             if new:

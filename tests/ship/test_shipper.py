@@ -1,5 +1,6 @@
 """Every accepted event is stored once, kept aside with a reason, or still in the spool; whoever dies when."""
 
+import errno
 import json
 import os
 import random
@@ -13,6 +14,7 @@ from clusterlog.ship.acknowledged import Acknowledged
 from clusterlog.ship.dead.letters import letters
 from clusterlog.ship.delivery.batch import PROBE_EVENTS, Limits
 from clusterlog.ship.delivery.pace.breaker import OPEN_AFTER
+from clusterlog.ship.reading import Reading
 from clusterlog.spool.budget import Budget
 
 
@@ -233,6 +235,36 @@ def test_nothing_is_removed_before_its_acknowledgement_is_durable(home, monkeypa
     shipper.step()
     shipper.save()
     assert not home.segments()
+
+
+@pytest.mark.parametrize("part", ["look", "read", "sync"])
+def test_spools_that_cannot_be_read_for_a_time_are_shipped_afterwards(home, monkeypatch, part):
+    def fail(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    home.say(home.writer(), 1, 2)
+    shipper = home.shipper()
+    home.now += 61  # a sync is due
+    with monkeypatch.context() as broken:
+        broken.setattr(Reading, part, fail)
+        assert shipper.step() == 0
+        assert shipper.error == f"cannot read {home.spool}: too many open files"
+    home.now += 61
+    shipper.step()
+    assert home.sink.said() == [1, 2]
+    assert shipper.error == ""
+
+
+def test_shipping_once_gives_up_on_spools_that_cannot_be_read_and_says_so(home, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    home.say(home.writer(), 1)
+    monkeypatch.setattr(Reading, "read", fail)
+    monkeypatch.setattr(shipper_module.time, "sleep", lambda seconds: setattr(home, "now", home.now + seconds))
+    with pytest.raises(StoreUnavailable, match=r"cannot read .*: input/output error"):
+        home.shipper().once()
+    assert home.segments()
 
 
 def test_nothing_is_acknowledged_durably_before_the_sink_has_flushed(home, monkeypatch):
