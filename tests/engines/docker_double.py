@@ -43,7 +43,7 @@ if [ -d "$answer/0" ]; then
     answer=$answer/$count
 fi
 if [ -d "$answer/copies" ]; then
-    copied=$answer/copies/$(printf %s "$2" | tr / _)
+    copied=$answer/copies/$(printf %s "$2" | sed 's/^id-of-//' | tr / _)
     [ -f "$copied" ] || { echo "Error response from daemon: Could not find the file" >&2; exit 1; }
     exec cat "$copied" > "$3"
 fi
@@ -57,11 +57,13 @@ cat "$answer/err" >&2
 exit "$(cat "$answer/code")"
 """
 
+SERVICES = ("certificates", "elasticsearch", "shop-1")
+
 
 def row(service: str, state: str = "running", health: str = "healthy", code: int = 0, *ports: int) -> dict[str, Any]:
     """A container as ``docker compose ps --format json`` tells of one."""
     return {
-        "ID": "0123456789ab",
+        "ID": f"id-of-{service}",
         "Name": f"clusterlog-{service}-1",
         "Service": service,
         "State": state,
@@ -76,9 +78,7 @@ def row(service: str, state: str = "running", health: str = "healthy", code: int
 class Double:
     """The stand-in in a directory, which is to be on PATH. It begins as an engine on which nothing runs yet."""
 
-    def __init__(
-        self, directory: Path, services: tuple[str, ...] = ("certificates", "elasticsearch", "shop-1")
-    ) -> None:
+    def __init__(self, directory: Path, services: tuple[str, ...] = SERVICES) -> None:
         self.directory = directory
         self.services = services
         program = directory / "docker"
@@ -94,7 +94,8 @@ class Double:
         self.answers("compose build", err=" certificates  Built\n")
         self.answers("compose up", err=" Container clusterlog-shop-1  Started\n")
         self.answers("compose down", err=" Container clusterlog-shop-1  Removed\n")
-        self.answers("compose cp", copies={})
+        self.answers("cp", copies={})
+        self.answers("compose rm")
 
     def answers(self, verb: str, *then: dict[str, Any], **answer: Any) -> None:
         """What a verb is answered with; with several, one after the other, the last for ever."""
@@ -117,7 +118,10 @@ class Double:
 
     def comes_up(self) -> None:
         """Everything is up once it is started; the first time it is asked nothing is."""
-        up = [row(each) if each != "certificates" else row(each, "exited", "", 0) for each in self.services]
+        once = ("certificates", "provision")
+        services = (*self.services, "provision", "ship")
+        self.answers("compose config", out="".join(f"{each}\n" for each in services))
+        up = [row(each, "exited", "", 0) if each in once else row(each) for each in services]
         told = "".join(f"{json.dumps(each)}\n" for each in up)
         self.answers("compose ps", {"out": ""}, {"out": told})
         copies = {
@@ -125,7 +129,7 @@ class Double:
             "provision:/keys/read/read.token": "aWQ6a2V5\n",
             "ship:/var/lib/clusterlog/user.key": "key\n",
         }
-        self.answers("compose cp", copies=copies)
+        self.answers("cp", copies=copies)
 
     def calls(self) -> list[list[str]]:
         """What it was called with, in order."""
@@ -141,6 +145,6 @@ class Double:
         """Of each call the verb: ``version``, ``compose up``."""
         found = []
         for call in self.calls():
-            words = [word for word in call if word in ("build", "up", "down", "ps", "config", "cp", "version")]
+            words = [word for word in call if word in ("build", "up", "down", "ps", "config", "rm", "version")]
             found.append(f"compose {words[0]}" if call[0] == "compose" else call[0])
         return found

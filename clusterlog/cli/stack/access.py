@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from clusterlog.cli.stack.engine import Engine
+from clusterlog.cli.stack.engine import Container, Engine
 from clusterlog.cli.stack.environment import ELASTIC, Environment
 from clusterlog.errors import HomeBusy, NotAllowed, SettingError
 from clusterlog.spool import filesystem, liveness
@@ -72,7 +72,12 @@ def fetch(engine: Engine, environment: Environment) -> Path | None:
     wanted = {"ca.crt": ("certificates", "/trust/ca.crt"), "user.key": (shipper, "/var/lib/clusterlog/user.key")}
     if environment.way in ELASTIC:
         wanted["read.token"] = ("provision", "/keys/read/read.token")
-    copied = {name for name, (service, path) in wanted.items() if _copied(engine, service, path, home / name)}
+    containers = {each.service: each for each in engine.containers()}
+    copied = {
+        name
+        for name, (service, path) in wanted.items()
+        if service in containers and _copied(engine, containers[service], path, home / name)
+    }
     if wanted.keys() - copied - {"user.key"}:
         return None
     _written(home / "clusterlog.toml", "".join(f"{line}\n" for line in _settings(environment, copied)))
@@ -93,10 +98,10 @@ def _settings(environment: Environment, copied: set[str]) -> Iterator[str]:
     yield from (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items())
 
 
-def _copied(engine: Engine, service: str, path: str, target: Path) -> bool:
+def _copied(engine: Engine, container: Container, path: str, target: Path) -> bool:
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        if not engine.copy(service, path, beside) or not beside.exists():
+        if not engine.copy(container, path, beside) or not beside.exists():
             return False
         beside.chmod(0o600)
         beside.replace(target)

@@ -31,6 +31,7 @@ ONE_SHOTS = frozenset({"certificates", "provision", "provision-opensearch", "das
 class Container:
     """One container of the stack: ``state`` and ``health`` in the words of the engine, health empty where unknown."""
 
+    id: str
     service: str
     state: str
     health: str
@@ -115,9 +116,9 @@ class Engine:
         place = ("--project-directory", str(self._directory), "--file", str(self._directory / COMPOSE))
         return ("compose", *place, *profiles, *arguments)
 
-    def copy(self, service: str, path: str, target: Path) -> bool:
-        """Copy a file out of a container, whether that runs or has ended; whether there was one."""
-        return self._run(*self.compose("cp", f"{service}:{path}", str(target))).returncode == 0
+    def copy(self, container: Container, path: str, target: Path) -> bool:
+        """Copy a file out of a container or its volumes, whether it runs or has ended; whether there was one."""
+        return self._run("cp", f"{container.id}:{path}", str(target)).returncode == 0
 
     def carry_out(self, *arguments: str, patience_s: float) -> int:
         """Run a command whose talk goes to standard error as it comes; its exit code.
@@ -167,6 +168,7 @@ class Engine:
 def _container(row: Mapping[str, Any]) -> Container:
     ports = {int(each.get("PublishedPort") or 0) for each in row.get("Publishers") or ()}
     return Container(
+        str(row.get("ID", "")),
         str(row.get("Service", "")),
         str(row.get("State", "")),
         str(row.get("Health", "")),

@@ -56,12 +56,20 @@ class Stack:
         Raises NodeUnavailable with the service that is not, TimedOut after ``patience_s`` seconds.
         """
         deadline = time.monotonic() + patience_s
-        for arguments in (_BUILD, _UP):
-            command = self.engine.compose(*(("--progress", "quiet") if quiet else ()), *arguments)
+        looks = ("--progress", "quiet") if quiet else ()
+        commands = [self.engine.compose(*looks, *arguments) for arguments in (_BUILD, _UP)]
+        if left := self._left_over():
+            commands.insert(0, self.engine.compose("rm", "--stop", "--force", *left, everything=True))
+        for command in commands:
             code = self.engine.carry_out(*command, patience_s=max(0.1, deadline - time.monotonic()))
             if code:
-                raise NodeUnavailable(self._why(arguments[0], code))
+                raise NodeUnavailable(self._why(next(each for each in ("rm", "build", "up") if each in command), code))
         self._settle(deadline)
+
+    def _left_over(self) -> list[str]:
+        """Services of profiles that are not chosen any more, which compose leaves running: two would ship one home."""
+        wanted = self.engine.services()
+        return sorted({each.service for each in self.engine.containers()} - set(wanted))
 
     def _settle(self, deadline: float) -> None:
         wanted = self.engine.services()

@@ -38,6 +38,8 @@ def stack(capfdbinary, folder):
     """Call ``clusterlog stack`` with the stack's folder."""
 
     def called(verb, *options):
+        if verb == "up" and not {"--timeout", "--help"} & set(options):
+            options = (*options, "--timeout", "60s")  # what waits in vain is not to wait for long
         capfdbinary.readouterr()
         code = commands.call(["stack", verb, str(folder), *map(str, options)])
         told = capfdbinary.readouterr()

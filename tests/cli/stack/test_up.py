@@ -51,7 +51,7 @@ def test_up_waits_until_every_service_is_there_and_well(stack, made, docker, mon
     ]
     docker.answers("compose ps", *({"out": "".join(f"{json.dumps(each)}\n" for each in rows)} for rows in told))
     assert stack("up").code == 0
-    assert docker.verbs().count("compose ps") == len(told) + 1  # and once more for what is told
+    assert docker.verbs().count("compose ps") == len(told) + 2  # and for what is copied and what is told
 
 
 def test_compose_before_2_21_tells_containers_as_one_array(stack, made, docker):
@@ -79,7 +79,7 @@ def test_after_up_commands_of_this_machine_have_a_home_that_leads_there(stack, m
 
 def test_of_opensearch_the_home_has_the_password_for_its_owner_alone(stack, made, docker, change, ports):
     docker.comes_up()
-    docker.answers("compose cp", copies={"certificates:/trust/ca.crt": "x"})
+    docker.answers("cp", copies={"certificates:/trust/ca.crt": "x"})
     change(made, COMPOSE_PROFILES="opensearch")
     result = stack("up")
     assert result.code == 0, result.err
@@ -92,7 +92,7 @@ def test_of_opensearch_the_home_has_the_password_for_its_owner_alone(stack, made
 
 def test_where_keys_cannot_be_copied_the_stack_is_up_all_the_same(stack, made, docker):
     docker.comes_up()
-    docker.answers("compose cp", code=1, err="no such service\n")
+    docker.answers("cp", code=1, err="Error response from daemon: No such container\n")
     result = stack("up")
     assert result.code == 0
     assert "the keys could not be copied out of the stack; stack up tries again" in result.err
@@ -106,7 +106,7 @@ def test_told_to_programs_there_is_one_document_on_standard_output(stack, made, 
     assert document["schema"] == "clusterlog.stack/1"
     assert document["profiles"] == ["direct"] and document["project"] == "clusterlog"
     assert document["urls"]["kibana"] == f"http://localhost:{ports['KIBANA_PORT']}"
-    assert [each["condition"] for each in document["services"]] == ["done", "up", "up"]
+    assert [each["condition"] for each in document["services"]] == ["done", "up", "done", "up", "up"]
     assert {each["name"] for each in document["checks"]} == {"engine", "memory", "vm.max_map_count", "ports", "volumes"}
     assert document["home"] == str(made / ".stack")
 
@@ -230,7 +230,6 @@ def test_a_port_in_use_is_named_with_its_variable(stack, made, docker, ports):
 
 def test_a_port_that_the_stack_itself_has_is_not_in_its_way(stack, made, docker, ports):
     shop = row("shop-1", "running", "healthy", 0, ports["SHOP_PORT"])
-    docker.comes_up()
     docker.runs(row("certificates", "exited", ""), row("elasticsearch"), shop)
     with socket.create_server(("127.0.0.1", ports["SHOP_PORT"])):
         assert stack("up").code == 0
@@ -276,6 +275,26 @@ def test_checks_that_fail_are_in_the_document_of_a_dry_run(stack, made, docker, 
     assert bad == ["vm.max_map_count"]
 
 
+def test_what_is_left_of_another_profile_is_ended_before_the_start(stack, made, docker, change):
+    """Compose leaves it running, and two shippers would take turns at one home."""
+    docker.comes_up()
+    up = [
+        row("certificates", "exited", ""),
+        row("elasticsearch"),
+        row("provision", "exited", ""),
+        row("ship"),
+        row("shop-1"),
+    ]
+    told = "".join(f"{json.dumps(each)}\n" for each in up)
+    left = f"{json.dumps(row('ship-logstash', 'restarting', ''))}\n{json.dumps(row('logstash'))}\n"
+    docker.answers("compose ps", {"out": told + left}, {"out": told + left}, {"out": told})
+    assert stack("up").code == 0
+    (removed,) = (call for call in docker.calls() if "rm" in call)
+    assert removed[-5:] == ["rm", "--stop", "--force", "logstash", "ship-logstash"]
+    verbs = docker.verbs()
+    assert verbs.index("compose rm") < verbs.index("compose build") < verbs.index("compose up")
+
+
 # ---- what goes wrong while it starts
 
 
@@ -305,6 +324,7 @@ def test_a_build_that_fails_ends_it_with_what_the_build_said_above(stack, made, 
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_service_that_fails_is_named_with_where_its_reason_is(stack, made, docker, container, told, code):
     docker.answers("compose ps", {"out": ""}, {"out": f"{json.dumps(container)}\n"})
+    docker.answers("compose config", out="elasticsearch\nkibana\nprovision\n")
     docker.answers("compose up", code=code, err="dependency failed to start\n")
     result = stack("up")
     assert result.code == 3
