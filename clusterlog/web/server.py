@@ -10,16 +10,16 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
+from clusterlog.errors import ClusterlogError, NotAllowed, SettingError, StoreUnavailable
 from clusterlog.settings import Settings
 from clusterlog.ship.shipper import Report, Shipper
 from clusterlog.ship.sinks import open_sink
@@ -118,13 +118,29 @@ class Address:
             made.listen(MOST)
         except OSError as error:
             made.close()
-            kind_of = {errno.EADDRINUSE: StoreUnavailable, errno.EACCES: NotAllowed}.get(error.errno or 0, SettingError)
-            raise kind_of(f"cannot listen on {shown}: {(error.strerror or str(error)).lower()}") from None
+            raise refusal(shown, error) from None
         return made
+
+
+def refusal(shown: str, error: OSError) -> ClusterlogError:
+    """What is raised where an address cannot be bound."""
+    kind: type[ClusterlogError]
+    kind = {errno.EADDRINUSE: StoreUnavailable, errno.EACCES: NotAllowed}.get(error.errno or 0, SettingError)
+    return kind(f"cannot listen on {shown}: {(error.strerror or str(error)).lower()}")
 
 
 def _no_password() -> str:
     raise ValueError("the key has a password, and nobody is there to be asked for it")
+
+
+class Entrance(Protocol):
+    """Another way in, beside HTTP."""
+
+    def begin(self) -> None:
+        """Take events in from now on."""
+
+    def end(self) -> None:
+        """Take none any more; what came in is stored."""
 
 
 class Server:
@@ -147,7 +163,7 @@ class Server:
         try:
             store, self.name, limits = open_sink(settings)
             assert isinstance(store, EmbeddedStore), "neither store nor sink is set"
-            self._store = store
+            self.store = store
         except BaseException:
             self._socket.close()
             raise
@@ -159,15 +175,26 @@ class Server:
         """What was shipped from the home's own spools."""
         return self._shipper.report
 
+    def close(self) -> None:
+        """Give up before it has run."""
+        self._socket.close()
+        self.store.close()
+
     def run(
-        self, stop: threading.Event, ready: Callable[[], None], tell: Callable[[Shipper], None] = lambda shipper: None
+        self,
+        stop: threading.Event,
+        ready: Callable[[], None],
+        tell: Callable[[Shipper], None] = lambda shipper: None,
+        beside: Sequence[Entrance] = (),
     ) -> None:
         """Serve until ``stop`` is set. ``ready`` is called when requests are answered, ``tell`` as ``Shipper`` does.
+
+        What stands ``beside`` begins before requests are answered, and ends after them.
 
         Raises what has ended the shipper, if that ended by itself.
         """
         parts = Parts(
-            self._store,
+            self.store,
             Strangers(self._settings),
             self._tokens,
             self._settings.node,
@@ -178,8 +205,12 @@ class Server:
         thread = threading.Thread(target=self._ship, args=(ship, http, tell), name="clusterlog-ship")
         thread.start()
         try:
+            for each in beside:
+                each.begin()
             http.run(sockets=[self._socket])
         finally:
+            for each in beside:
+                each.end()
             ship.set()
             thread.join()
         if self._failure is not None:
@@ -191,7 +222,7 @@ class Server:
         except BaseException as error:
             self._failure = error
             http.should_exit = True
-            self._store.close()
+            self.store.close()
 
 
 class Http(uvicorn.Server):

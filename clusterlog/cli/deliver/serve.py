@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.ship import Asked, Teller, summary
+from clusterlog.cli.deliver.ship import Asked, Teller, dropped, summary
 from clusterlog.cli.home.delivery import told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
@@ -20,10 +22,23 @@ from clusterlog.errors import SettingError
 from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
+    from clusterlog.ship.shipper import Shipper
     from clusterlog.web.server import Server
+    from clusterlog.web.syslog.doors import Door
+    from clusterlog.web.syslog.listener import Listener
 
 SCHEMA = "clusterlog.serve/1"
 LISTEN = "127.0.0.1:8520"
+LOSSES_S = 60.0
+
+_REASONS = {
+    "cut": "cut",
+    "misframed": "out of frame",
+    "no_room": "without room",
+    "not_stored": "not stored",
+    "refused": "refused",
+    "too_many_connections": "connections ended to make room",
+}
 
 
 @click.command()
@@ -31,13 +46,31 @@ LISTEN = "127.0.0.1:8520"
 @click.option("--tls-cert", metavar="FILE", default="", help="Speak TLS with this certificate (PEM, its chain in it).")
 @click.option("--tls-key", metavar="FILE", default="", help="The certificate's key (PEM, without a password).")
 @click.option("--no-tls", is_flag=True, help="Listen to other machines without TLS: all can be read on the way.")
+@click.option(
+    "--syslog",
+    metavar="[tcp|udp|tls://]HOST:PORT",
+    multiple=True,
+    help="Take syslog in there, too: TLS where there is a certificate, else TCP and UDP. May be given again.",
+)
+@click.option("--syslog-clients", metavar="FILE", default="", help="Who may send syslog by TLS: authorities, PEM.")
 @with_settings("home")
 @as_json
-def serve(settings: Settings, listen: str, tls_cert: str, tls_key: str, no_tls: bool, as_json: bool) -> None:
+def serve(
+    settings: Settings,
+    listen: str,
+    tls_cert: str,
+    tls_key: str,
+    no_tls: bool,
+    syslog: tuple[str, ...],
+    syslog_clients: str,
+    as_json: bool,
+) -> None:
     """Ship a home into its store, and take events and questions from other machines, until SIGTERM or Ctrl-C.
 
     It speaks Elasticsearch's _bulk protocol, for clusterlog and for any other sender, and answers `--store URL`. Tokens
     to write and to read are in HOME/run/serve.json, kept across restarts. One process at a time serves or ships a home.
+
+    Syslog knows no tokens and no answers: whoever reaches that port may send, and is not told what became of it.
 
     With --json it prints one document when it is ready.
     """
@@ -51,6 +84,7 @@ def serve(settings: Settings, listen: str, tls_cert: str, tls_key: str, no_tls: 
             f"{listen} is open to other machines, and tokens and events would be readable on the way: give --tls-cert"
             " and --tls-key, or --no-tls where something before it speaks TLS"
         )
+    found = _doors(syslog, tls_cert, tls_key, no_tls)
     _look_at_home(settings)
     stop, begun = Asked(), time.monotonic()
     with HomeLock.take(settings.home_path):
@@ -59,8 +93,65 @@ def serve(settings: Settings, listen: str, tls_cert: str, tls_key: str, no_tls: 
         file = tokens.publish(settings.home_path, server.url, known)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop.by_signal)
-        server.run(stop, lambda: _ready(settings, server, str(file), as_json), Teller(settings, server.name).tell)
+        entrance = _entrance(settings, server, found, syslog_clients) if found else None
+        teller, losses = Teller(settings, server.name), Losses(entrance)
+
+        def tell(shipper: Shipper) -> None:
+            teller.tell(shipper)
+            losses.tell()
+
+        ready = partial(_ready, settings, server, str(file), entrance.urls if entrance else [], as_json)
+        server.run(stop, ready, tell, [entrance] if entrance else [])
+    losses.tell(at_once=True)
     paint.say(summary(told_of(server.report), server.name, time.monotonic() - begun))
+
+
+def _doors(syslog: tuple[str, ...], cert: str, key: str, no_tls: bool) -> list[Door]:
+    from clusterlog.web.syslog.doors import doors, is_open
+
+    found: list[Door] = []
+    for listen in syslog:
+        made = doors(listen, cert, key)
+        if is_open(listen, made) and not no_tls:
+            raise SettingError(
+                f"--syslog {listen} is open to other machines without TLS: give --tls-cert and --tls-key, --no-tls, or"
+                " say tcp:// or udp:// before it"
+            )
+        found += made
+    return found
+
+
+def _entrance(settings: Settings, server: Server, found: list[Door], clients: str) -> Listener:
+    from clusterlog.web.intake.events import Strangers
+    from clusterlog.web.intake.fates import Intake
+    from clusterlog.web.syslog.inbox import Inbox
+    from clusterlog.web.syslog.listener import Listener
+
+    try:
+        return Listener(found, Inbox(Intake(server.store, Strangers(settings, format="syslog"))), clients)
+    except BaseException:
+        server.close()
+        raise
+
+
+class Losses:
+    """Says what of syslog did not come as it should, once a minute at most, where there is more of it."""
+
+    def __init__(self, entrance: Listener | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._entrance = entrance
+        self._monotonic = monotonic
+        self._said: dict[str, int] = {}
+        self._due = 0.0
+
+    def tell(self, *, at_once: bool = False) -> None:
+        """What there is to say now."""
+        now = self._monotonic()
+        if self._entrance is None or (now < self._due and not at_once):
+            return
+        counts = self._entrance.losses()
+        if counts != self._said:
+            self._said, self._due = counts, now + LOSSES_S
+            paint.say(f"syslog: {dropped({_REASONS[reason]: count for reason, count in counts.items()})}")
 
 
 def _look_at_home(settings: Settings) -> None:
@@ -71,9 +162,11 @@ def _look_at_home(settings: Settings) -> None:
         raise SettingError(f"{settings.home} holds something else than a home: choose another --home")
 
 
-def _ready(settings: Settings, server: Server, file: str, as_json: bool) -> None:
-    paint.say(f"serving {escaped(settings.home)} at {server.url}; tokens in {escaped(file)}; Ctrl-C ends it")
+def _ready(settings: Settings, server: Server, file: str, syslog: list[str], as_json: bool) -> None:
+    beside = f" and {', '.join(syslog)}" if syslog else ""
+    paint.say(f"serving {escaped(settings.home)} at {server.url}{beside}; tokens in {escaped(file)}; Ctrl-C ends it")
     if as_json:
         told = {"schema": SCHEMA, "home": settings.home, "url": server.url, "pid": os.getpid(), "token_file": file}
+        told |= {"syslog": syslog} if syslog else {}
         paint.emit(json.dumps(told).encode())
         sys.stdout.flush()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from clusterlog.search.story.event import Event, part
 
-_ORDERLESS = frozenset({"bulk", "otlp"})
+_ORDERLESS = frozenset({"bulk", "otlp", "syslog"})
 """Formats whose writers send in batches, several at a time or what has ended: not even the events of one process lie in
 the order they happened."""
 

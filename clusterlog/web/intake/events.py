@@ -76,9 +76,12 @@ def ours(item: Item) -> Delivery | None:
 
 
 class Strangers:
-    """Makes events of strangers' documents. ``clock`` is the time of arrival, in nanoseconds since the epoch."""
+    """Makes events of strangers' documents.
 
-    def __init__(self, settings: Settings, clock: Callable[[], int] = time.time_ns) -> None:
+    ``clock`` is the time of arrival, in nanoseconds since the epoch; ``format`` says how they come.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], int] = time.time_ns, format: str = FORMAT) -> None:
         self._translator = Translator(
             load(None),
             redactor=Redactor(settings.redact),
@@ -87,6 +90,7 @@ class Strangers:
         )
         self._environment = settings.environment
         self._clock = clock
+        self._format = format
         self._lock = Lock()
         self._instance = ids.new_entity_id()
         self._number = 0
@@ -98,7 +102,8 @@ class Strangers:
         Numbers count only if the block ends without an error: what is not stored leaves no gap.
         """
         with self._lock:
-            run = Numbering(self._translator, self._instance, self._number, peer, self._environment, self._clock())
+            subject = peer, self._environment, stamp(self._clock()), self._format
+            run = Numbering(self._translator, self._instance, self._number, subject)
             yield run
             self._number = run.number
 
@@ -106,13 +111,11 @@ class Strangers:
 class Numbering:
     """The documents of one request on their way to become events."""
 
-    def __init__(
-        self, translator: Translator, instance: str, number: int, peer: str, environment: str, arrival: int
-    ) -> None:
+    def __init__(self, translator: Translator, instance: str, number: int, subject: tuple[str, str, str, str]) -> None:
         self.number = self._before = number
         self._translator = translator
         self._instance = instance
-        self._subject = (peer, environment, stamp(arrival))
+        self._subject = subject
         self._lines: dict[tuple[str, bool], Lines] = {}
 
     def take_back(self) -> None:
@@ -140,10 +143,10 @@ class Numbering:
         return Delivery(f"{self._instance}-{self.number:011x}", self._instance, self.number, body, alarming)
 
     def _of(self, index: str) -> Subject:
-        peer, environment, arrival = self._subject
+        peer, environment, arrival, format = self._subject
         named = _DATA_STREAM(index)
         service = (named[1] if named else index) or peer
-        return Subject(self._instance, "", service, peer, environment, arrival, "arrival", FORMAT)
+        return Subject(self._instance, "", service, peer, environment, arrival, "arrival", format)
 
 
 def _named_level(told: Event) -> Event:
