@@ -13,6 +13,7 @@ import pytest
 from json_schema import Schema
 
 from clusterlog.cli.stack import access, engine, environment, files
+from clusterlog.settings import names
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Path(__file__).parent / "compose-spec.json"
@@ -261,6 +262,41 @@ def test_one_elasticsearch_begins_a_cluster_and_the_others_look_for_it(stack):
     assert len({each["discovery.seed_hosts"] for each in nodes}) == 1
     data = [services[f"elasticsearch{suffix}"]["volumes"][1].split(":")[0] for suffix in ("", "-2", "-3")]
     assert len(set(data)) == 3
+
+
+SETTINGS = {
+    *("cluster.name", "cluster.initial_master_nodes", "discovery.seed_hosts", "discovery.type", "node.name"),
+    *("xpack.license.self_generated.type", "xpack.security.enabled"),
+    *(f"xpack.security.{layer}.ssl.enabled" for layer in ("http", "transport")),
+    *(f"xpack.security.{layer}.ssl.certificate" for layer in ("http", "transport")),
+    *(f"xpack.security.{layer}.ssl.certificate_authorities" for layer in ("http", "transport")),
+    *(f"xpack.security.{layer}.ssl.key" for layer in ("http", "transport")),
+    "xpack.security.transport.ssl.verification_mode",
+    *(f"plugins.security.ssl.{layer}.pemcert_filepath" for layer in ("http", "transport")),
+    *(f"plugins.security.ssl.{layer}.pemkey_filepath" for layer in ("http", "transport")),
+    *(f"plugins.security.ssl.{layer}.pemtrustedcas_filepath" for layer in ("http", "transport")),
+}
+"""Names of settings as Elasticsearch and OpenSearch document them; both refuse to start with one they do not know."""
+VARIABLES = {
+    *("ELASTIC_PASSWORD", "OPENSEARCH_INITIAL_ADMIN_PASSWORD", "LS_JAVA_OPTS", "REDISCLI_AUTH"),
+    *("SERVER_NAME", "SERVER_HOST", "SERVER_PUBLICBASEURL", "TELEMETRY_OPTIN"),
+    *("ELASTICSEARCH_HOSTS", "ELASTICSEARCH_USERNAME", "ELASTICSEARCH_PASSWORD"),
+    "ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES",
+    *("XPACK_SECURITY_ENCRYPTIONKEY", "XPACK_ENCRYPTEDSAVEDOBJECTS_ENCRYPTIONKEY", "XPACK_REPORTING_ENCRYPTIONKEY"),
+}
+"""Those that the images of others turn into settings, or read themselves."""
+OURS = {
+    *("CLUSTERLOG__DEMO", "REDIS_URL", "KIBANA_PASSWORD", "REQUESTS_PER_SECOND", "EDGE_LOG", "LOGSTASH_HTTP_PASSWORD"),
+    *(f"CLUSTERLOG_{name.upper()}" for name in names()),
+}
+
+
+@every_choice
+def test_every_setting_of_a_service_is_one_that_its_program_has(stack, profiles):
+    for name, service in stack(*profiles)["services"].items():
+        told = service.get("environment", {}).keys()
+        assert {each for each in told if "." in each} <= SETTINGS, name
+        assert {each for each in told if "." not in each} <= VARIABLES | OURS, name
 
 
 def test_certificates_that_services_name_are_made(stack):

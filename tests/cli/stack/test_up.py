@@ -17,6 +17,7 @@ from docker_double import DAEMON, DENIED, NO_COMPOSE, row
 
 from clusterlog.cli.stack import engine, environment, running
 from clusterlog.errors import TimedOut
+from clusterlog.settings import load
 
 GB = 1 << 30
 
@@ -72,6 +73,9 @@ def test_after_up_commands_of_this_machine_have_a_home_that_leads_there(stack, m
         "kibana": f"http://localhost:{ports['KIBANA_PORT']}",
         "user_key": "user.key",
     }
+    found = load({"home": str(made / ".stack")}, for_command=True)
+    assert (found.store, found.kibana) == (settings["store"], settings["kibana"])
+    assert (found.ca_file, found.token_file) == (f"{made}/.stack/ca.crt", f"{made}/.stack/read.token")
     for name in ("ca.crt", "read.token", "user.key", "clusterlog.toml"):
         assert stat.S_IMODE((made / ".stack" / name).stat().st_mode) == 0o600
     assert stat.S_IMODE((made / ".stack").stat().st_mode) == 0o700
