@@ -20,6 +20,7 @@ from clusterlog.web.guard import Guard, needs
 from clusterlog.web.intake.endpoint import Bulk
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.intake.fates import Intake
+from clusterlog.web.otlp.endpoint import Otlp
 from clusterlog.web.tokens import RIGHTS, Right, Tokens
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -39,6 +40,7 @@ class Parts:
 def application(parts: Parts) -> ASGIApp:
     """The application."""
     bulk, api = Bulk(Intake(parts.store, parts.strangers)), Api(parts.store)
+    otlp = Otlp(Intake(parts.store, parts.strangers.by("otlp")))
     courtesies = Courtesies(parts.node, parts.store)
     both: tuple[Right, ...] = ("write", "read")
 
@@ -48,6 +50,8 @@ def application(parts: Parts) -> ASGIApp:
     routes = [
         route("/_bulk", "POST PUT", bulk.answer, "write"),
         route("/{target}/_bulk", "POST PUT", bulk.answer, "write"),
+        route("/v1/logs", "POST", otlp.logs, "write"),
+        route("/v1/traces", "POST", otlp.traces, "write"),
         route("/_refresh", "GET POST", courtesies.refresh, *both),
         route("/{target}/_refresh", "GET POST", courtesies.refresh, *both),
         route("/api/v1/search", "POST", api.search, "read"),
