@@ -48,7 +48,7 @@ if [ -d "$answer/copies" ]; then
     exec cat "$copied" > "$3"
 fi
 if [ -f "$answer/waits" ]; then
-    trap 'exit 130' INT TERM
+    trap 'touch "$here/interrupted"; exit 130' INT
     echo $$ > "$here/waiting.new" && mv "$here/waiting.new" "$here/waiting"
     while [ ! -e "$here/go" ]; do sleep 0.02; done
 fi

@@ -348,6 +348,7 @@ def test_a_command_of_compose_that_does_not_end_is_ended(stack, made, docker):
     result = stack("up", "--timeout", "3s")
     assert result.code == 7
     assert "has not ended after" in result.err.splitlines()[-1]
+    assert (docker.directory / "interrupted").exists()  # as by Ctrl-C, so that it can put things in order
     pid = int((docker.directory / "waiting").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
