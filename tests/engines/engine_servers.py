@@ -103,7 +103,8 @@ class Engine:
             with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
                 status, content = answer.status, answer.read()
         except urllib.error.HTTPError as error:
-            status, content = error.code, error.read()
+            with error:
+                status, content = error.code, error.read()
         try:
             return status, json.loads(content)
         except ValueError:
