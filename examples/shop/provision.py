@@ -74,6 +74,7 @@ def _is_known(server: Elasticsearch, key: str) -> bool:
     except urllib.error.HTTPError as error:
         if error.code != 401:
             raise
+        error.close()
         return False
     return True
 

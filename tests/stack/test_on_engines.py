@@ -42,7 +42,8 @@ def test_a_real_elasticsearch_starts_with_it_is_healthy_and_is_provisioned(stack
 
     with pytest.raises(urllib.error.HTTPError) as refused:  # what the health check looks for
         urllib.request.urlopen(engine.url, context=ssl.create_default_context(cafile=str(ca)))
-    assert b"missing authentication credentials" in refused.value.read()
+    with refused.value as answer:
+        assert b"missing authentication credentials" in answer.read()
     assert "missing authentication credentials" in service["healthcheck"]["test"][1]
 
     store = engine.url.replace("//", f"//admin:{PASSWORD}@")

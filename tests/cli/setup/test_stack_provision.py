@@ -58,7 +58,8 @@ def test_kibana_gets_its_password_and_logstash_a_key_that_can_only_create(url, s
     for method, path, body in (("GET", f"/{stream}/_search", None), ("PUT", "/other/_create/1", event)):
         with pytest.raises(urllib.error.HTTPError) as refused:
             server.call(method, path, body, authorization)
-        assert refused.value.code == 403
+        with refused.value as answer:
+            assert answer.code == 403
     assert key.stat().st_mode & 0o777 == 0o640
 
 
