@@ -39,8 +39,8 @@ class Parts:
 
 def application(parts: Parts) -> ASGIApp:
     """The application."""
-    bulk, api = Bulk(Intake(parts.store, parts.strangers)), Api(parts.store)
-    otlp = Otlp(Intake(parts.store, parts.strangers.by("otlp")))
+    intake = Intake(parts.store, parts.strangers)
+    bulk, otlp, api = Bulk(intake), Otlp(intake), Api(parts.store)
     courtesies = Courtesies(parts.node, parts.store)
     both: tuple[Right, ...] = ("write", "read")
 

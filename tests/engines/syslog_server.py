@@ -106,6 +106,11 @@ class Rsyslog:
 
     binary = shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
+    @classmethod
+    def speaks_tls(cls) -> bool:
+        """Whether it is installed with OpenSSL."""
+        return cls.binary is not None and any(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so"))
+
     def __init__(self, directory: Path, configuration: str) -> None:
         file = directory / "rsyslog.conf"
         file.write_text(f'global(workDirectory="{directory}" maxMessageSize="1m")\n{configuration}')

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from copy import copy
 from threading import Lock
 
 from clusterlog.context import ids
@@ -95,12 +94,6 @@ class Strangers:
         self._lock = Lock()
         self._instance = ids.new_entity_id()
         self._number = 0
-
-    def by(self, format: str) -> Strangers:
-        """The same for what comes another way, with numbers of its own."""
-        made = copy(self)
-        made._format, made._instance, made._number = format, ids.new_entity_id(), 0
-        return made
 
     @contextmanager
     def numbering(self, peer: str) -> Iterator[Numbering]:

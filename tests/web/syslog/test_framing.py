@@ -46,8 +46,10 @@ def test_a_line_that_begins_with_a_number_is_a_line():
     assert cut(b"2026 was a year\n12 <b>\n9")[0][0] == Frame(b"2026 was a year", True)
 
 
-def test_a_count_that_is_too_small_costs_two_pieces_and_not_what_comes_behind():
-    found, frames = cut(b"10 " + ONE + counted(TWO, ONE))
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_count_that_is_too_small_costs_two_pieces_and_not_what_comes_behind(size):
+    stream = b"10 " + ONE + counted(TWO, ONE)
+    found, frames = cut(*(stream[at : at + size] for at in range(0, len(stream), size)))
     assert found[0].data == ONE[:10] and found[-2:] == whole(TWO, ONE) and frames.misframed == 1
 
 

@@ -1,5 +1,6 @@
 """``serve --syslog`` as it runs: what comes in by TCP, UDP and TLS is found, and nothing that comes in ends it."""
 
+import http.client
 import json
 import socket
 import ssl
@@ -211,3 +212,36 @@ def test_rsyslogd_sends_here(process, tmp_path, framing):
     ids = {each["http"]["request"]["id"] for each in events if "http" in each}
     assert ids == {f"r{number}" for number in range(200)}
     assert {each["log"]["level"] for each in events if "http" in each} == {"warning"}
+
+
+@pytest.mark.skipif(not Rsyslog.speaks_tls(), reason="rsyslogd is not installed, or without TLS")
+def test_rsyslogd_sends_here_by_tls(serve, tmp_path):
+    made = Certificates(tmp_path)
+    server, client = made.server(), made.server("client")
+    options = ("--tls-cert", str(server), "--tls-key", str(server.with_suffix(".key")))
+    process = serve(*options, "--syslog", "127.0.0.1:0", "--syslog-clients", str(made.authority()))
+    source = tmp_path / "lines.log"
+    source.write_text("".join(f"line {number}\n" for number in range(100)))
+    configuration = f"""
+        global(defaultNetstreamDriverCAFile="{made.authority()}" defaultNetstreamDriverCertFile="{client}"
+               defaultNetstreamDriverKeyFile="{client.with_suffix(".key")}")
+        module(load="imfile" mode="polling" pollingInterval="1")
+        input(type="imfile" file="{source}" tag="shop")
+        action(type="omfwd" target="127.0.0.1" port="{port(process, "tls")}" protocol="tcp" TCP_Framing="octet-counted"
+               template="RSYSLOG_SyslogProtocol23Format" StreamDriver="ossl" StreamDriverMode="1"
+               StreamDriverAuthMode="x509/certvalid")
+    """
+    context = ssl.create_default_context(cafile=str(made.authority()))
+    with Rsyslog(tmp_path, configuration):
+        until(lambda: len(_asked_by_tls(process, context)) >= 100)
+    messages = {each["message"] for each in _asked_by_tls(process, context)}
+    assert messages >= {f"line {number}" for number in range(100)}
+
+
+def _asked_by_tls(process, context):
+    with closing(
+        http.client.HTTPSConnection("localhost", process.port, context=context, timeout=PATIENCE)
+    ) as connection:
+        headers = {"Authorization": f"Bearer {process.ask.tokens.read}"}
+        connection.request("POST", "/api/v1/search", json.dumps({"limit": None}), headers)
+        return [json.loads(line) for line in connection.getresponse().read().splitlines()][:-1]

@@ -106,6 +106,29 @@ def test_rsyslogd_reads_every_event_as_it_was(opened, batch, tmp_path):
     assert all(each[2] == "clusterlog.access" and "event_id=" in each[3] for each in lines)
 
 
+@pytest.mark.skipif(not Rsyslog.speaks_tls(), reason="rsyslogd is not installed, or without TLS")
+def test_rsyslogd_reads_them_by_tls_from_whom_it_knows(opened, batch, certificates, tmp_path):
+    port, out = free_port(), tmp_path / "out"
+    server, own = certificates.server(), certificates.server("sender")
+    configuration = f"""
+        global(defaultNetstreamDriverCAFile="{certificates.authority()}" defaultNetstreamDriverCertFile="{server}"
+               defaultNetstreamDriverKeyFile="{server.with_suffix(".key")}")
+        module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid")
+        input(type="imtcp" port="{port}" address="127.0.0.1")
+        template(name="body" type="string" string="%msg%\\n")
+        action(type="omfile" file="{out}" template="body")
+    """
+    sent = batch(1, 100, pad=5_000)
+    with Rsyslog(tmp_path, configuration) as rsyslog:
+        rsyslog.wait_for_port(port)
+        given = {"cert_file": str(own), "key_file": str(own.with_suffix(".key"))}
+        sink = opened(f"syslog+tls://localhost:{port}", ca_file=str(certificates.authority()), **given)
+        sink.deliver(sent)
+        sink.close()
+        _wait_for_lines(out, 100)
+    assert [json.loads(each) for each in out.read_text().splitlines()] == sent_bodies(sent)
+
+
 def _wait_for_lines(file, count):
     import time
 
