@@ -36,7 +36,7 @@ PATIENCE_S = 240.0
 """For a server that starts beside others: a minute or two where they all share two cores."""
 NOBODY = 65534
 _MANDATORY = ("elasticsearch-8.19", "opensearch-3.8")
-_ALL_NEEDED = bool(os.environ.get("CI")) and not os.environ.get("CLUSTERLOG_WITHOUT_ENGINES")
+_ALL_NEEDED = bool(os.environ.get("CI")) and not os.environ.get("WITHOUT_ENGINES")
 """Read now: no test sees settings from outside."""
 _lacks: set[str] = set()
 _left_out: Counter[str] = Counter()

@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("CLUSTERLOG_ENGINES") or Path.home() / ".cache" / "clusterlog-engines")
+CACHE = Path(os.environ.get("ENGINES_HOME") or Path.home() / ".cache" / "clusterlog-engines")
 READY = "ready"
 """A file that is written last: a folder without it is made again."""
 

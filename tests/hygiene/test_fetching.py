@@ -97,7 +97,7 @@ def test_the_proxy_of_the_environment_is_told_to_java(maven, monkeypatch):
     ("environ", "code", "told"),
     [
         ({"CI": "true"}, 1, "elasticsearch-8.19 was not fetched"),
-        ({"CI": "true", "CLUSTERLOG_WITHOUT_ENGINES": "1"}, 0, "LEFT OUT: 2 tests were not run, as elasticsearch-8.19"),
+        ({"CI": "true", "WITHOUT_ENGINES": "1"}, 0, "LEFT OUT: 2 tests were not run, as elasticsearch-8.19"),
         ({}, 0, "LEFT OUT: 2 tests were not run, as elasticsearch-8.19"),
     ],
     ids=["CI", "CI that can fetch nothing", "at home"],
@@ -115,7 +115,7 @@ def test_servers_that_are_not_there_fail_in_ci_and_are_counted_where_they_may_be
         env={
             **known,
             "PYTHONPATH": str(ROOT / "tests" / "engines"),
-            "CLUSTERLOG_ENGINES": str(tmp_path / "empty"),
+            "ENGINES_HOME": str(tmp_path / "empty"),
             **environ,
         },
         capture_output=True,
