@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, on_screen, with_settings
-from clusterlog.cli.setup.servers import DECLINED, steps, watched
-from clusterlog.errors import ClusterlogError, SettingError
+from clusterlog.cli.setup.servers import DECLINED, carry_out, steps, watched
+from clusterlog.errors import SettingError
 from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
@@ -180,28 +181,16 @@ def _show(told: Told) -> None:
 def _carry_out(client: Client, told: Told, as_json: bool) -> None:
     from clusterlog.store.elasticsearch.provision.apply import perform
 
-    total = len(told.plan.steps)
+    def work(counted: Callable[[], None]) -> None:
+        def done(step: Step, answer: Any) -> None:
+            told.keys += _key(step, answer)
+            if not as_json:
+                _say_done(step, told.keys)
+            counted()
 
-    def done(step: Step, answer: Any) -> None:
-        told.done += 1
-        told.keys += _key(step, answer)
-        if not as_json:
-            _say_done(step, told.keys)
-        advance(told.done, total)
+        perform(client, told.plan, done)
 
-    try:
-        with paint.progress("setting up", "steps") as advance:
-            perform(client, told.plan, done)
-    except ClusterlogError as error:
-        told.error = str(error)
-        _emit(told, as_json)
-        paint.say(
-            f"clusterlog: {paint.counted(told.done, 'change')} of {total} made: the same command again makes the rest"
-        )
-        raise
-    _emit(told, as_json)
-    if not as_json:
-        paint.say(f"{paint.counted(total, 'change')} made")
+    carry_out(told, len(told.plan.steps), work, lambda: _emit(told, as_json), quiet=as_json)
 
 
 def _key(step: Step, answer: Any) -> list[dict[str, str]]:

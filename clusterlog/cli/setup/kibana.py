@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ import click
 from clusterlog.cli import paint
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, on_screen, with_settings
-from clusterlog.cli.setup.servers import DECLINED, steps, watched
-from clusterlog.errors import ClusterlogError, NotAllowed, SettingError
+from clusterlog.cli.setup.servers import DECLINED, carry_out, steps, watched
+from clusterlog.errors import NotAllowed, SettingError
 from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,27 +116,15 @@ def _carry_out(kibana: Kibana, told: Told, plan: Plan, as_json: bool) -> None:
     from clusterlog.cli.drawing.plan import DONE
     from clusterlog.store.kibana.plan import perform
 
-    total = len(plan.steps)
+    def work(counted: Callable[[], None]) -> None:
+        def done(step: Step) -> None:
+            if not as_json:
+                paint.say(escaped(f"{DONE[step.action]} {step.kind} {step.name}"))
+            counted()
 
-    def done(step: Step) -> None:
-        told.done += 1
-        if not as_json:
-            paint.say(escaped(f"{DONE[step.action]} {step.kind} {step.name}"))
-        advance(told.done, total)
+        perform(kibana, plan, done)
 
-    try:
-        with paint.progress("setting up", "steps") as advance:
-            perform(kibana, plan, done)
-    except ClusterlogError as error:
-        told.error = str(error)
-        _emit(told, as_json)
-        paint.say(
-            f"clusterlog: {paint.counted(told.done, 'change')} of {total} made: the same command again makes the rest"
-        )
-        raise
-    _emit(told, as_json)
-    if not as_json:
-        paint.say(f"{paint.counted(total, 'change')} made")
+    carry_out(told, len(plan.steps), work, lambda: _emit(told, as_json), quiet=as_json)
 
 
 def _write(told: Told, output: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from clusterlog.cli import paint
+from clusterlog.errors import ClusterlogError
 
 if TYPE_CHECKING:
     from clusterlog.store.elasticsearch.provision.plan import Plan
@@ -51,6 +52,40 @@ def setup(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+class Telling(Protocol):
+    """What a command has to tell at its end: how many steps were done, and what stopped it."""
+
+    done: int
+    error: str | None
+
+
+def carry_out(
+    told: Telling, total: int, work: Callable[[Callable[[], None]], None], emit: Callable[[], None], *, quiet: bool
+) -> None:
+    """Do a plan of ``total`` steps, with a progress bar. ``work`` calls what it is given after each of them.
+
+    ``emit`` writes what there is to tell, also of a plan that was not finished; what stopped it is raised.
+    """
+
+    def done() -> None:
+        told.done += 1
+        advance(told.done, total)
+
+    try:
+        with paint.progress("setting up", "steps") as advance:
+            work(done)
+    except ClusterlogError as error:
+        told.error = str(error)
+        emit()
+        paint.say(
+            f"clusterlog: {paint.counted(told.done, 'change')} of {total} made: the same command again makes the rest"
+        )
+        raise
+    emit()
+    if not quiet:
+        paint.say(f"{paint.counted(total, 'change')} made")
 
 
 def watched() -> bool:

@@ -30,16 +30,6 @@ HOLDER = (
 
 
 @pytest.fixture
-def said(home):
-    """Three events in the spool of a process that has ended; with its open and close events five."""
-    speaker = home.speaker()
-    for number in range(3):
-        speaker.say(f"line {number}")
-    speaker.end()
-    return home
-
-
-@pytest.fixture
 def held(home):
     """Another process holds the lock of the home, and does nothing."""
     with subprocess.Popen(

@@ -15,16 +15,6 @@ EVENTS = 5
 
 
 @pytest.fixture
-def said(home):
-    """Three events of a process that has ended; with its open and close events five."""
-    speaker = home.speaker()
-    for number in range(3):
-        speaker.say(f"line {number}")
-    speaker.end()
-    return home
-
-
-@pytest.fixture
 def unused_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

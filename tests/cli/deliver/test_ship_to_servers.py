@@ -15,16 +15,6 @@ SECRET = "hidden-password"
 
 
 @pytest.fixture
-def said(home):
-    """Three events of a process that has ended; with its open and close events five."""
-    speaker = home.speaker()
-    for number in range(3):
-        speaker.say(f"line {number}")
-    speaker.end()
-    return home
-
-
-@pytest.fixture
 def answering():
     """A server that answers everything alike."""
     servers = []
