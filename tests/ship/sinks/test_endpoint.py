@@ -112,7 +112,13 @@ def test_a_key_in_the_file_of_the_certificate_is_found_there(certificates):
     mine = certificates.server("mine")
     both = mine.with_suffix(".both.pem")
     both.write_bytes(mine.read_bytes() + mine.with_suffix(".key").read_bytes())
-    endpoint(1, "jsonlines+tls", cert_file=str(both))
+    context = certificates.context(certificates.server(), certificates.authority())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.authority())
+    with LinesInput(tls=context) as lines:
+        ours = {"cert_file": str(both), "ca_file": str(certificates.authority())}
+        with closing(endpoint(lines.port, "jsonlines+tls", **ours).connect()) as connection:
+            assert is_alive(connection)
 
 
 def test_a_key_that_we_may_not_read_is_told(monkeypatch, certificates):

@@ -221,8 +221,12 @@ def test_an_export_that_breaks_off_is_no_answer(double, kibana, built):
 
 
 def test_what_is_gone_already_is_removed(double, kibana, built):
-    there = kibana(double().url)
-    there.remove(key_of(built[0]))
+    server = double()
+    kibana(server.url).put(built)
+    before = dict(server.objects)
+    for _ in range(2):
+        kibana(server.url).remove(key_of(built[0]))
+        assert len(server.objects) == len(before) - 1
 
 
 def test_nobody_there_is_told(kibana):

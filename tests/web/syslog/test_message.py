@@ -62,4 +62,5 @@ def test_a_time_that_does_not_exist_is_none():
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message(data):
     for each in (data, b"<13>" + data, b"<13>1 - - - - - " + data, b"<13>Nov  3 12:00:00 " + data):
-        read(each, NOW)
+        found = read(each, NOW)
+        assert found.text in each
