@@ -22,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import ClusterlogError, Incomplete, QueryError, StoreUnavailable
 from clusterlog.store.base import Found, Sequences
+from clusterlog.store.elasticsearch.wire.hosts import is_loopback
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Query
 from clusterlog.store.wire import LONGEST, decoded, stamp
@@ -191,7 +192,7 @@ def _chunks(lines: Lines, *, pack: bool, clock: Callable[[], float] = time.monot
 
 def _is_here(request: Request) -> bool:
     """Whether whoever asks is on this machine, where packing costs more than it saves."""
-    return request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    return request.client is not None and is_loopback(request.client.host)
 
 
 async def _query(request: Request) -> Query:

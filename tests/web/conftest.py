@@ -22,7 +22,7 @@ import pytest
 
 from clusterlog.settings import load
 from clusterlog.store.embedded import EmbeddedStore
-from clusterlog.web import faults, server
+from clusterlog.web import address, faults, server
 from clusterlog.web.app import Parts, application
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
@@ -113,7 +113,7 @@ class Running:
 
     def __init__(self) -> None:
         self.switch = Switch()
-        self.socket = server.Address("127.0.0.1", 0).listen()
+        self.socket = address.Address("127.0.0.1", 0).listen()
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self._stop, ready = threading.Event(), threading.Event()
         http = server.Http(self.switch, None, self._stop, ready.set)

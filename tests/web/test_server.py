@@ -16,7 +16,8 @@ from clusterlog.settings import load
 from clusterlog.ship.shipper import Shipper
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web import server
-from clusterlog.web.server import Address, Server
+from clusterlog.web.address import Address
+from clusterlog.web.server import Server
 from clusterlog.web.tokens import Tokens
 
 TOKENS = Tokens("w" * 20, "r" * 20, "c" * 20)

@@ -76,7 +76,8 @@ def serve(
     """
     from clusterlog.ship.homelock import HomeLock
     from clusterlog.web import tokens
-    from clusterlog.web.server import Address, Server
+    from clusterlog.web.address import Address
+    from clusterlog.web.server import Server
 
     address = Address.parse(listen, tls_cert, tls_key)
     if not (address.is_loopback or address.cert or no_tls):

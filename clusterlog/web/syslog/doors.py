@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from clusterlog.errors import NotAllowed, SettingError
-from clusterlog.web.server import Address, refusal
+from clusterlog.web.address import Address, refusal
 
 Kind = Literal["tcp", "tls", "udp"]
 

@@ -16,7 +16,7 @@ from clusterlog.store.document import parse
 from clusterlog.store.elasticsearch import find
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Query
-from clusterlog.web import server
+from clusterlog.web import address, server
 from clusterlog.web.app import Parts, application
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
@@ -141,7 +141,7 @@ def elsewhere(filled, request, monkeypatch):
 def serving(store, home):
     """A ``serve`` of this store in a thread; gives its URL."""
     parts = Parts(store, Strangers(load({"home": str(home)})), Tokens(*("wrc"[n] * 20 for n in range(3))), "here", ())
-    with server.Address("127.0.0.1", 0).listen() as socket:
+    with address.Address("127.0.0.1", 0).listen() as socket:
         stop, ready = threading.Event(), threading.Event()
         thread = threading.Thread(target=server.Http(application(parts), None, stop, ready.set).run, args=([socket],))
         thread.start()

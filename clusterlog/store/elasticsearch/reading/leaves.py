@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from clusterlog.encode.compact import dumps
@@ -201,10 +201,7 @@ def _words(mapped: Mapped, wanted: str, phrase: bool, mapping: Mapping) -> Part:
         return NOTHING
     name = mapped.field if mapped.family == "text" else mapping.beside(mapped.field, "text", "text")
     if not name:
-        if mapped.family != "keyword":
-            return perhaps(_there(mapped))
-        inside = all_of(_anywhere(mapped.field, ("", word, "")) for word in asked)
-        return perhaps(any_of((inside, ignored(mapped.field))))
+        return _by_pieces(mapped, ((word,) for word in asked))
     return together(name, asked, phrase=phrase)
 
 
@@ -266,16 +263,21 @@ def _written(pattern: tuple[str, ...]) -> str:
     return "*".join("".join(f"\\{letter}" if letter in "\\*?" else letter for letter in piece) for piece in pattern)
 
 
+def _by_pieces(mapped: Mapped, words: Iterable[tuple[str, ...]]) -> Part:
+    """Words where no words are indexed: what has all their pieces in it, or may have."""
+    if mapped.family != "keyword":
+        return perhaps(_there(mapped))
+    inside = all_of(_anywhere(mapped.field, ("", *pieces, "")) for pieces in words)
+    return perhaps(any_of((inside, ignored(mapped.field))))
+
+
 def _word_patterns(mapped: Mapped, pattern: tuple[str, ...], mapping: Mapping) -> Part:
     asked = word_patterns(pattern)
     if not asked:
         return NOTHING
     name = mapped.field if mapped.family == "text" else mapping.beside(mapped.field, "text", "text")
     if not name:
-        if mapped.family != "keyword":
-            return perhaps(_there(mapped))
-        inside = all_of(_anywhere(mapped.field, ("", *one, "")) for one in asked)
-        return perhaps(any_of((inside, ignored(mapped.field))))
+        return _by_pieces(mapped, asked)
     if any(sum(map(len, one)) > LONGEST_WORD for one in asked):
         return perhaps(_there(mapped))
     return patterns(name, asked, _fits)

@@ -41,12 +41,17 @@ class Host:
 
     def is_loopback(self) -> bool:
         """Whether it is this machine, as far as its name says."""
-        if self.name.lower().rstrip(".") == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.name).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.name)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host's name or address leads to this machine alone, as far as can be said without asking."""
+    if name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def hosts(url: str, ports: Mapping[str, int] = _PORTS, what: str = "a store") -> tuple[Host, ...]:
