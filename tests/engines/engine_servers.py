@@ -290,6 +290,8 @@ def _opensearch(
 ) -> Engine:
     cluster = settings["cluster.name"]
     http = _port_for_opensearch()
+    for part in ("java", "lib"):  # the cache may lie in a home that only its owner enters
+        shutil.copytree(CACHE / name / part, directory / part, symlinks=True)
     own = {
         "transport.port": transport,
         "network.host": "127.0.0.1",
@@ -299,11 +301,11 @@ def _opensearch(
     _configure(directory / "conf", "opensearch.yml", own, files)
     _give_to_nobody(directory)
     arguments = (
-        str(CACHE / name / "java" / "bin" / "java"),
+        str(directory / "java" / "bin" / "java"),
         f"-Xms{_HEAP}",
         f"-Xmx{_HEAP}",
         "-cp",
-        str(CACHE / name / "lib" / "*"),
+        str(directory / "lib" / "*"),
         "org.codelibs.opensearch.runner.OpenSearchRunner",
         *("-basePath", str(directory / "data"), "-confPath", str(directory / "conf")),
         *(
