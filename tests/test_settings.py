@@ -290,11 +290,11 @@ def test_in_production_the_home_is_the_services_state_directory(put):
 
 
 def test_in_production_without_one_it_is_the_systems_or_the_users(put, monkeypatch):
-    monkeypatch.setattr("clusterlog.settings.os.access", lambda path, mode: False)
+    monkeypatch.setattr("clusterlog.settings.origins.os.access", lambda path, mode: False)
     env = {"CLUSTERLOG_ENVIRONMENT": "production", "XDG_STATE_HOME": "/state"}
     assert put(env=env).home == "/state/clusterlog"
     assert put(env={"CLUSTERLOG_ENVIRONMENT": "production", "HOME": "/u"}).home == "/u/.local/state/clusterlog"
-    monkeypatch.setattr("clusterlog.settings.os.access", lambda path, mode: True)
+    monkeypatch.setattr("clusterlog.settings.origins.os.access", lambda path, mode: True)
     assert put(env=env).home == "/var/lib/clusterlog"
 
 
