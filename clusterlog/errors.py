@@ -10,6 +10,10 @@ ClusterlogError                 exit code 70
 ├── StoreUnavailable            3   the store, or what it stands on, does not answer
 │   └── StoreDenied             4   it answers that we may not
 ├── NodeUnavailable             3   a node does not run, or does not answer
+├── BusUnreachable              3   the bus does not answer
+├── Conflict                    3   somebody else changed the desired state meanwhile
+├── Rejected                    4   a document, rule or message that is not to be believed or followed
+├── NotConfirmed                6   a change is written, and not everybody meant has said that it is in force
 ├── NotAllowed                  4   permission or credentials
 ├── Incomplete                  5   the answer is known to lack something
 └── TimedOut                    7   a wait ran out
@@ -105,6 +109,34 @@ class NodeUnavailable(ClusterlogError):
     """A node of the cluster does not run, or does not answer."""
 
     exit_code = 3
+
+
+class BusUnreachable(ClusterlogError):
+    """The bus does not answer, or its connection has been silent for too long."""
+
+    exit_code = 3
+
+
+class Conflict(ClusterlogError):
+    """Somebody else has changed the desired state meanwhile: read it again, and decide anew."""
+
+    exit_code = 3
+
+
+class NotConfirmed(ClusterlogError):
+    """A change is written, and not every worker that was meant has said that it is in force."""
+
+    exit_code = 6
+
+
+class Rejected(ClusterlogError):
+    """A document, rule or message that is not to be believed or followed; ``reason`` is one word for counters."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotAllowed(ClusterlogError):

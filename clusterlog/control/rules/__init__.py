@@ -1,0 +1,1 @@
+"""What shall be: rules, whom they mean, and the levels that follow from them. Pure: the clock is passed in."""
