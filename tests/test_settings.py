@@ -77,6 +77,11 @@ def test_a_table_in_pyproject_counts_and_other_projects_files_do_not_matter(put,
         ({"linger": True}, "expected a duration"),
         ({"linger": -1}, "expected a duration"),
         ({"disk_limit": "much"}, "expected a size such as 1048576, 512MiB"),
+        ({"bus": "reddis://x"}, r"expected a URL that begins with .*did you mean redis:\?"),
+        ({"role": "admin"}, "expected one of apply, send, receive"),
+        ({"recorder": "loud"}, "expected off, or one of DEBUG, INFO"),
+        ({"ceiling": "shop=LOUD"}, "expected one of DEBUG, INFO"),
+        ({"ceiling": "=INFO"}, "expected LEVEL or logger=LEVEL"),
         ({"store": "htp://x"}, r"expected a URL that begins with http:, https: \(did you mean http:\?\)"),
         ({"sink": "logs"}, "expected a URL that begins with file:, stdout:"),
         ({"durability": "always"}, "expected one of page-cache, interval, level, strict"),
@@ -300,3 +305,17 @@ def test_in_production_without_one_it_is_the_systems_or_the_users(put, monkeypat
 
 def test_every_setting_tells_what_it_is():
     assert all(each.metadata["doc"] for each in Settings.__dataclass_fields__.values() if each.name != "origins")
+
+
+def test_the_ceiling_of_rules_names_levels_and_loggers_and_keeps_wires_quiet_unless_it_is_told_otherwise(put):
+    assert put().ceiling == ("DEBUG", "botocore=INFO", "httpcore=INFO", "urllib3=INFO")
+    assert put({"ceiling": "info, shop.db = debug"}).ceiling == ("INFO", "shop.db=DEBUG")
+    assert put(env={"CLUSTERLOG_CEILING": "WARNING"}).ceiling == ("WARNING",)
+
+
+def test_the_settings_of_the_clusters_hand_have_their_forms(put, tmp_path):
+    found = put({"bus": "redis://a:6379,b:6379/0", "tags": "edge, eu", "longest": "1h", "recorder": "debug"})
+    assert (found.bus, found.tags, found.longest) == ("redis://a:6379,b:6379/0", ("edge", "eu"), 3600.0)
+    assert (found.recorder, put().recorder, put({"recorder": False}).recorder) == ("DEBUG", "off", "off")
+    assert put({"control_key": "keys/cluster.key"}).control_key == str(tmp_path / "keys" / "cluster.key")
+    assert (put().bus, put().role, put().longest) == ("", "apply", 86400.0)

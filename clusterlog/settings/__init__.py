@@ -6,6 +6,17 @@ knows what a setting is for; nothing is read but those files.
 
 from clusterlog.settings.origins import load, without_credentials
 from clusterlog.settings.table import Settings, names
-from clusterlog.settings.values import SINKS, named, rate, seconds
+from clusterlog.settings.values import BUSES, ROLES, SINKS, named, rate, seconds
 
-__all__ = ["SINKS", "Settings", "load", "named", "names", "rate", "seconds", "without_credentials"]
+__all__ = [
+    "BUSES",
+    "ROLES",
+    "SINKS",
+    "Settings",
+    "load",
+    "named",
+    "names",
+    "rate",
+    "seconds",
+    "without_credentials",
+]

@@ -17,7 +17,7 @@ from typing import Any
 from clusterlog.errors import NotAllowed, SettingError
 from clusterlog.settings.table import Settings, names
 
-_PATHS = frozenset({"home", "user_key", "token_file", "ca_file", "cert_file", "key_file"})
+_PATHS = frozenset({"home", "user_key", "control_key", "token_file", "ca_file", "cert_file", "key_file"})
 """Settings that are paths: in a file relative to the file's folder, else to the working directory."""
 _SWITCHES = frozenset({"traceback", "pager"})
 """Environment variables of ours that are no settings."""

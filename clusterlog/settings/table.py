@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from clusterlog.settings.values import (
+    BUSES,
     DURABILITIES,
+    ROLES,
     SINKS,
     address,
+    ceiling,
     compression,
     console,
     durability,
@@ -20,6 +23,8 @@ from clusterlog.settings.values import (
     level,
     named,
     proxy,
+    recorder,
+    role,
     seconds,
     size,
     text,
@@ -79,6 +84,23 @@ class Settings:
     )
     console: str = _setting(
         console, "auto", "lines on a terminal in development: auto (what nobody else shows), on, off"
+    )
+    bus: str = _setting(
+        address(*BUSES), "", "way between the nodes: redis://, postgresql://, hub+http://…; empty: sqlite in the home"
+    )
+    control_key: str = _setting(text, "", "file with the cluster's key, the same on every node; a network bus needs it")
+    role: str = _setting(role, "apply", "what this node may do in its cluster: " + ", ".join(ROLES))
+    tags: tuple[str, ...] = _setting(words, (), "words by which rules may mean this node, beside its role")
+    ceiling: tuple[str, ...] = _setting(
+        ceiling,
+        ("DEBUG", "botocore=INFO", "httpcore=INFO", "urllib3=INFO"),
+        "most verbose levels that rules may set here: LEVEL or logger=LEVEL, whoever sends them",
+    )
+    longest: float = _setting(seconds, 86400.0, "longest life of a rule here, whoever sends it; 0: no limit")
+    recorder: str = _setting(
+        recorder,
+        "off",
+        "keeps a request's lines from this level on, to write them if it fails or is slow: off, or DEBUG",
     )
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

@@ -22,7 +22,14 @@ SINKS = (
     *("syslog+tcp", "syslog+tls"),
 )
 """Schemes of the ends that events can be shipped to."""
+BUSES = (
+    *("sqlite", "memory", "hub+http", "hub+https", "postgresql", "postgres"),
+    *("redis", "rediss", "redis+sentinel", "rediss+sentinel"),
+)
+"""Schemes of the ways between the nodes of a cluster."""
 DURABILITIES = ("page-cache", "interval", "level", "strict")
+ROLES = ("apply", "send", "receive")
+"""What a node may do: apply levels; that, and change them; only hear messages."""
 
 
 def seconds(value: Any) -> float:
@@ -94,6 +101,34 @@ def console(value: Any) -> str:
     if word not in CONSOLES:
         raise ValueError(f"one of {', '.join(CONSOLES)}")
     return str(word)
+
+
+def role(value: Any) -> str:
+    """What this node may do in its cluster."""
+    if value not in ROLES:
+        raise ValueError(f"one of {', '.join(ROLES)}")
+    return str(value)
+
+
+def recorder(value: Any) -> str:
+    """``off``, or the level from which a request's lines are kept aside, in upper case."""
+    if value is False or str(value).strip().lower() in ("off", "no", "0", "false", ""):
+        return "off"
+    try:
+        return level(value)
+    except ValueError as error:
+        raise ValueError(f"off, or {error}") from None
+
+
+def ceiling(value: Any) -> tuple[str, ...]:
+    """The most verbose levels that a rule may set: ``LEVEL`` or ``logger=LEVEL``. Raises ValueError with the forms."""
+    found = []
+    for word in words(value):
+        logger, equals, name = word.rpartition("=")
+        if equals and not logger.strip():
+            raise ValueError(f"LEVEL or logger=LEVEL, not {word!r}")
+        found.append((logger.strip() + "=" if equals else "") + level(name))
+    return tuple(found)
 
 
 def compression(value: Any) -> str:

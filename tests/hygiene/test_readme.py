@@ -17,6 +17,8 @@ SPOKEN = {
     "node": "the host's name",
     "disk_limit": "1 GiB",
     "linger": "60 s",
+    "ceiling": "`DEBUG`, and `INFO` for `botocore`, `httpcore` and `urllib3`",
+    "longest": "24 h",
 }
 
 

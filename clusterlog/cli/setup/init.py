@@ -20,7 +20,7 @@ from clusterlog.settings import Settings
 FILE = "clusterlog.toml"
 SCHEMA = "clusterlog.init/1"
 
-_SPOKEN = {"linger": "60s", "disk_limit": "1GiB"}
+_SPOKEN = {"linger": "60s", "disk_limit": "1GiB", "longest": "24h"}
 """Defaults as a person would write them; read, they are the same."""
 _FOUND = {"service": "the program's name", "node": "the host's name", "home": "see below"}
 _GROUPS = (
@@ -30,6 +30,7 @@ _GROUPS = (
     ("Certificates", ("ca_file", "fingerprint", "cert_file", "key_file")),
     ("What is logged", ("level", "debug", "console", "throttle", "metrics")),
     ("Requests", ("trust", "propagate_to", "linger")),
+    ("The cluster's hand", ("bus", "control_key", "role", "tags", "ceiling", "longest", "recorder")),
     ("People", ("session_cookie", "user_key", "redact")),
 )
 

@@ -22,7 +22,7 @@ SETTINGS_SCHEMA = "clusterlog.settings/1"
 UNWELL = 1
 
 _MARKS = {"ok": ("✓", "+", "good"), "note": ("·", "-", "dim"), "warning": ("!", "!", "W"), "problem": ("✖", "x", "bad")}
-_URLS = frozenset({"store", "sink", "kibana", "proxy"})
+_URLS = frozenset({"store", "sink", "kibana", "proxy", "bus"})
 _SECRETS = frozenset(each.name for each in fields(Settings) if each.metadata.get("secret"))
 
 
