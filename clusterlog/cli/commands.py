@@ -113,8 +113,8 @@ def clusterlog(ctx: click.Context) -> None:
     """Follow one request across every node of a cluster.
 
     Data goes to standard output, talk to standard error. Exit codes: 0 found or done, 1 nothing matched, 2 usage or
-    query error, 3 not reachable or busy, 4 not allowed, 5 incomplete, 7 a wait ran out, 10 a checked request failed, 70
-    internal error, 130 interrupted, 141 whoever read the output has left.
+    query error, 3 not reachable or busy, 4 not allowed, 5 incomplete, 6 not confirmed by all, 7 a wait ran
+    out, 10 a checked request failed, 70 internal error, 130 interrupted, 141 whoever read the output has left.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
