@@ -14,6 +14,7 @@ Kind = Literal["line", "access", "call", "span"]
 Document = Mapping[str, Any]
 
 _KINDS: dict[object, Kind] = {"clusterlog.access": "access", "clusterlog.call": "call", "clusterlog.span": "span"}
+_EDGE = "clusterlog.edge"
 _SERVING = frozenset({"server", "consumer"})
 _ERRORS = frozenset({"error", "critical", "fatal", "alert", "emergency"})
 _LONGEST_NS = 10 * 365 * 86_400 * 1_000_000_000  # a span of more than ten years is a mistake, not a duration
@@ -24,7 +25,8 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
 
     ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
     span ids; a call or span event has its own, every other event that of the work it belongs to. ``role`` is what a
-    span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``.
+    span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``; it is
+    ``edge`` of what a balancer has answered. That names the node it chose as its own: its ``node`` is the balancer's host.
     ``request`` and ``trace`` are the ids that group events. Of what serves somebody and of a call, ``method`` and
     ``path`` are what was asked, the path as a route where that is known; ``authority`` is whom a call asked.
     """
@@ -74,8 +76,15 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
         """Whether whoever was asked gave an answer, so that what it did for it lies before this event."""
         if self.kind == "call":
             return self.status is not None or self.outcome == "success"
+        if self.kind == "access":
+            return self.is_edge and whole(self.document, "clusterlog.call.status_code") is not None
         asked = self.role == "client" and self.outcome == "success"
         return self.kind == "span" and (self.status is not None or asked)
+
+    @property
+    def is_edge(self) -> bool:
+        """Whether a balancer tells of a request that it has passed on."""
+        return self.role == "edge"
 
     @property
     def serves(self) -> bool:
@@ -134,6 +143,8 @@ def _plain(document: Document) -> Event:
     span, parent = document.get("span", _NONE).get("id", ""), own.get("parent", _NONE).get("span_id", "")
     method = path = authority = role = ""
     status = None
+    if kind == "line" and span and told.get("dataset") == _EDGE:
+        kind, role, node = "access", "edge", host or service.get("name", "")
     if kind == "access":
         method, path = request.get("method", ""), own.get("route", "") or document.get("url", _NONE).get("path", "")
         status = _whole(http.get("response", _NONE), "status_code")

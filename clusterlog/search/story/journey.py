@@ -63,7 +63,8 @@ class Journey:
     """One request.
 
     ``root`` is its outermost access event, missing while the request runs; then ``status`` is unknown, ``method`` and
-    ``route`` are empty, and ``duration_ns`` is the time seen so far. ``others`` are further requests of one id, told
+    ``route`` are empty, and ``duration_ns`` is the time seen so far. Where it is that of a balancer, the route is that
+    of the node it went to. ``others`` are further requests of one id, told
     together with this one. ``absurd`` are events whose time cannot be right; here they have none.
     """
 
@@ -157,7 +158,7 @@ def journey(documents: Iterable[Document], *, raw_times: bool = False) -> Journe
         id=_id(order.events, root),
         trace_ids=tuple(dict.fromkeys(event.trace for event in order.events if event.trace)),
         method=root.method if root else "",
-        route=root.path if root else "",
+        route=_route(root, order.hops),
         status=root.status if root else None,
         outcome=_outcome(root, order.events),
         started_ns=started,
@@ -204,6 +205,14 @@ def _root(order: Order) -> Event | None:
     done = {visit.span for visit in order.visits if visit.access is not None}
     open_before = any(v.access is None and v.span and v.span not in done and at < first for v, at in outer)
     return None if visit.parent and open_before else visit.access
+
+
+def _route(root: Event | None, hops: Iterable[Hop]) -> str:
+    """What was asked, by the first on the way that knows routes: a balancer knows paths only."""
+    if root is None or not root.is_edge:
+        return root.path if root else ""
+    within = [hop.visit.access for hop in hops if hop.caller is root and hop.visit.access is not None]
+    return _route(within[-1], hops) if within else root.path
 
 
 def _begin(access: Event) -> tuple[bool, int, int]:
@@ -287,7 +296,9 @@ def _lanes(events: Sequence[Event], clocks: Clocks) -> tuple[tuple[Lane, ...], d
     lanes: dict[tuple[str, str], Lane] = {}
     lane_of: dict[str, int] = {}
     places: dict[tuple[str, str], int] = {}
-    for event in events:
+    # Of what a balancer did there is one event, at its end; but with it the request began.
+    edges = sorted((event for event in events if event.is_edge), key=lambda event: event.started_ns or 0)
+    for event in (*edges, *events):
         key = event.instance, "" if event.instance else event.node
         if key not in lanes:
             places[key] = len(lanes)

@@ -12,7 +12,7 @@ from clusterlog.search.story.event import Event, part
 
 _ORDERLESS = frozenset({"bulk", "otlp", "syslog"})
 """Formats whose writers send in batches, several at a time or what has ended: not even the events of one process lie in
-the order they happened."""
+the order they happened. No more do what balancers tell, whatever way it came."""
 
 
 def taken_apart(events: Sequence[Event]) -> list[Event]:
@@ -31,6 +31,6 @@ def taken_apart(events: Sequence[Event]) -> list[Event]:
 def _alone(event: Event, merged: bool) -> Event:
     if merged:
         return event._replace(instance=f"{event.instance}:{event.service}@{event.node}", sequence=None)
-    if part(event.document, "clusterlog.ingest.format") in _ORDERLESS:
+    if event.is_edge or part(event.document, "clusterlog.ingest.format") in _ORDERLESS:
         return event._replace(sequence=None)
     return event

@@ -93,7 +93,7 @@ class _Tree:
         if access is None or access.time_ns is None or access.duration_ns is None:
             return None
         span = self._span(access, hop.visit)
-        if caller.event.kind == "call" or caller.event.role == "client":
+        if caller.event.kind == "call" or caller.event.role in ("client", "edge"):
             _fit(span, caller)
             caller.callee, span.caller = span, caller
         elif not self._waited(caller, span):
