@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Literal
+
+from clusterlog.settings import values
 
 ROOT = ""
 """The name of the root logger in a rule: every logger is below it."""
 
 Kind = Literal["set", "cap"]
+
+
+def level_number(name: str) -> int:
+    """``DEBUG`` … ``CRITICAL``, in any case, as the number of ``logging``. Raises ValueError for any other name."""
+    return int(logging.getLevelName(values.level(name)))
+
+
+def level_name(level: int) -> str:
+    """The name people know a level by, in upper case; ``Level 15`` where it has none."""
+    return str(logging.getLevelName(level))
+
+
+def logger_named(text: str) -> str:
+    """The logger that an operator means: ``orders``, ``orders.*``, and ``root``, ``*`` or nothing for all of them.
+
+    Raises ValueError for what can be no logger's name.
+    """
+    name = text.strip().removesuffix("*").removesuffix(".")
+    if name == "root":
+        return ROOT
+    if len(name) > MOST_TEXT or not name.isprintable() or "*" in name or name.startswith("."):
+        raise ValueError("a logger such as orders.stock, which means all below it, too; nothing for all of them")
+    return name
+
+
+MOST_TEXT = 256
+"""Characters of a name, a reason or any other text of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +99,8 @@ class Rule:
     rev: int = 0
     actor: str = ""
     reason: str = ""
+    more: str = ""
+    """Canonical JSON of what another version has said here, kept for those that know it; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +114,13 @@ class Member:
     tags: tuple[str, ...] = ()
     version: str = ""
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What a predicate asks of a request; what is not known is empty, and matches no term."""
+
+    request: str = ""
+    user: str = ""
+    tenant: str = ""
+    route: str = ""
