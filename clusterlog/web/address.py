@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusterlog.errors import ClusterlogError, NotAllowed, SettingError, StoreUnavailable
-from clusterlog.store.elasticsearch.wire.hosts import is_loopback
+from clusterlog.settings.servers.hosts import is_loopback
 from clusterlog.web.connection import MOST, Listener
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -21,8 +21,8 @@ from starlette.responses import Response, StreamingResponse
 
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import ClusterlogError, Incomplete, QueryError, StoreUnavailable
+from clusterlog.settings.servers.hosts import is_loopback
 from clusterlog.store.base import Found, Sequences
-from clusterlog.store.elasticsearch.wire.hosts import is_loopback
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.store.query import Query
 from clusterlog.store.wire import LONGEST, decoded, stamp

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from clusterlog.errors import MissingExtra, SettingError, StoreUnavailable
 from clusterlog.settings import Settings
-from clusterlog.store.elasticsearch.wire.hosts import Host
-from clusterlog.store.elasticsearch.wire.identity import present
+from clusterlog.settings.servers.hosts import Host
+from clusterlog.settings.servers.identity import present
+from clusterlog.settings.servers.trust import AuthorityFound, Pin, presented, verifying
 
 try:
-    from clusterlog.store.elasticsearch.wire.tls import AuthorityFound, Pin, presented, verifying
     from clusterlog.store.elasticsearch.wire.trouble import sentence
 except ImportError:
     raise MissingExtra("a sink at a URL", "elasticsearch") from None

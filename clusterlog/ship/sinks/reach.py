@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from clusterlog.settings import Settings
+from clusterlog.settings.servers.hosts import hosts
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, shown
 from clusterlog.ship.sinks.logstash import opening as logstash
 from clusterlog.ship.sinks.syslog import opening as syslog
-from clusterlog.store.elasticsearch.wire.hosts import hosts
 
 _PORTS = {**logstash.PORTS, **syslog.PORTS}
 

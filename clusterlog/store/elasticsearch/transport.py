@@ -23,8 +23,8 @@ try:
 except ImportError:
     raise MissingExtra("a store at a URL", "elasticsearch") from None
 
-from clusterlog.store.elasticsearch.wire.credentials import Credentials, Kind
-from clusterlog.store.elasticsearch.wire.hosts import Host, hosts
+from clusterlog.settings.servers.credentials import Credentials, Kind
+from clusterlog.settings.servers.hosts import Host, hosts
 from clusterlog.store.elasticsearch.wire.node import Node, Way
 
 USER_AGENT = f"clusterlog/{__version__}"

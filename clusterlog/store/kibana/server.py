@@ -16,8 +16,8 @@ from clusterlog.encode.compact import loads
 from clusterlog.encode.console import addresses
 from clusterlog.errors import SettingError, StoreDenied, StoreUnavailable
 from clusterlog.settings import Settings
+from clusterlog.settings.servers.hosts import hosts
 from clusterlog.store.elasticsearch.transport import Answer, Client
-from clusterlog.store.elasticsearch.wire.hosts import hosts
 from clusterlog.store.kibana.objects import Object, ndjson
 
 TIMEOUT_S = 60.0

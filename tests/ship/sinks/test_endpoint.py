@@ -9,8 +9,8 @@ import pytest
 from logstash_inputs import LinesInput
 
 from clusterlog.errors import NotAllowed, SettingError, StoreUnavailable
+from clusterlog.settings.servers.hosts import Host
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, is_alive
-from clusterlog.store.elasticsearch.wire.hosts import Host
 
 
 def endpoint(port, scheme="jsonlines+tcp", name="localhost", **certificates):

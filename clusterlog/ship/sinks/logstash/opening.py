@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clusterlog.settings import Settings
+from clusterlog.settings.servers.hosts import hosts
 from clusterlog.ship.delivery.batch import Limits
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, plain, shown
 from clusterlog.ship.sinks.logstash.lines import LinesSink
 from clusterlog.ship.sinks.logstash.lumberjack import LumberjackSink
 from clusterlog.store.base import Sink
-from clusterlog.store.elasticsearch.wire.hosts import hosts
 
 _HTTP = {"logstash+http": 8080, "logstash+https": 8080}
 _LUMBERJACK = {"lumberjack+tcp": 5044, "lumberjack+tls": 5044}
@@ -31,9 +31,9 @@ def open_logstash(settings: Settings, url: str) -> _Opened:
 
 
 def _http(settings: Settings, url: str) -> _Opened:
+    from clusterlog.settings.servers.credentials import Credentials
     from clusterlog.ship.sinks.logstash.http import HttpSink
     from clusterlog.store.elasticsearch.transport import Client
-    from clusterlog.store.elasticsearch.wire.credentials import Credentials
     from clusterlog.store.elasticsearch.wire.node import Way
 
     # The token is the store's, and none of Logstash's business: its input knows user and password only.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clusterlog.settings import Settings
+from clusterlog.settings.servers.hosts import hosts
 from clusterlog.ship.delivery.batch import Limits
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, plain, shown
 from clusterlog.ship.sinks.logstash.lines import LinesSink
 from clusterlog.ship.sinks.syslog.message import framed
 from clusterlog.store.base import Sink
-from clusterlog.store.elasticsearch.wire.hosts import hosts
 
 PORTS = {"syslog+tcp": 514, "syslog+tls": 6514}
 """Schemes and their ports: what is used without TLS (RFC 6587, 3.2 names none), and that of RFC 5425."""

@@ -1,1 +1,1 @@
-"""The way to a server: hosts, credentials, certificates, proxies, and in words what went wrong on it."""
+"""The way to a search server: its hosts as nodes of the client, TLS, proxies, and in words what went wrong on it."""

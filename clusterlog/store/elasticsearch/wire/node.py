@@ -26,10 +26,11 @@ from urllib3.util import make_headers, parse_url
 
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings, without_credentials
+from clusterlog.settings.servers import trust
+from clusterlog.settings.servers.credentials import Credentials
+from clusterlog.settings.servers.hosts import Host
+from clusterlog.settings.servers.identity import present
 from clusterlog.store.elasticsearch.wire import tls
-from clusterlog.store.elasticsearch.wire.credentials import Credentials
-from clusterlog.store.elasticsearch.wire.hosts import Host
-from clusterlog.store.elasticsearch.wire.identity import present
 from clusterlog.store.elasticsearch.wire.trouble import sentence, was_sent
 
 CONNECT_S = 5.0
@@ -138,7 +139,7 @@ class Node(BaseNode):
         try:
             return self._open(*request)
         except urllib3.exceptions.SSLError as error:
-            if not isinstance(error.args[0], tls.AuthorityFound):
+            if not isinstance(error.args[0], trust.AuthorityFound):
                 raise
         return self._open(*request)
 
@@ -163,7 +164,7 @@ def _opener(way: Way) -> tuple[Opener, Callable[[], None]]:
         if way.fingerprint:
             connection = tls.pinned(way.fingerprint, way.own)
         else:
-            options["ssl_context"] = tls.verifying(way.ca_file)
+            options["ssl_context"] = trust.verifying(way.ca_file)
             present(options["ssl_context"], *way.own)
     secure: type[HTTPSConnectionPool] = type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
     if way.proxy:
@@ -184,7 +185,7 @@ def _through_proxy(
     if login:
         options["proxy_headers"] = make_headers(proxy_basic_auth=unquote(login))
     if way.proxy.startswith("https:"):
-        options["proxy_ssl_context"] = tls.verifying()
+        options["proxy_ssl_context"] = trust.verifying()
     manager = urllib3.ProxyManager(way.proxy, num_pools=1, **options)
     manager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": secure}
     origin = way.host.url.removesuffix(way.host.path)

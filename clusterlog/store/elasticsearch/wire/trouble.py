@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from urllib3 import exceptions
 
-from clusterlog.store.elasticsearch.wire.tls import WrongFingerprint
+from clusterlog.settings.servers.trust import WrongFingerprint
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _WANTS_CERTIFICATE = frozenset(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from logstash_inputs import BeatsInput, drawn, in_turn
 
 from clusterlog.errors import StoreUnavailable
+from clusterlog.settings.servers.hosts import Host
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint
 from clusterlog.ship.sinks.logstash import lumberjack
 from clusterlog.ship.sinks.logstash.frames import window
 from clusterlog.store.base import Delivery
-from clusterlog.store.elasticsearch.wire.hosts import Host
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def test_the_proxy_of_the_environment_is_taken_as_other_programs_take_it(monkeyp
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value.replace("P", "proxy:3128") if value == "P" else value)
-    from clusterlog.store.elasticsearch.wire.hosts import hosts
+    from clusterlog.settings.servers.hosts import hosts
 
     (found,) = hosts(host)
     assert node.proxy_for(found, "environment") == ("http://proxy:3128" if through else "")

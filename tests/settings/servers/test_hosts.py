@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from clusterlog.errors import SettingError
 from clusterlog.settings import without_credentials
-from clusterlog.store.elasticsearch.wire.hosts import Host, hosts
+from clusterlog.settings.servers.hosts import Host, hosts
 
 
 @pytest.mark.parametrize(

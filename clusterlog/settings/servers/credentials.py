@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from clusterlog.errors import NotAllowed, SettingError
 from clusterlog.settings import Settings
-from clusterlog.store.elasticsearch.wire.hosts import Host
+from clusterlog.settings.servers.hosts import Host
 
 Kind = Literal["write", "read", "control"]
 """What a token is for; the file of ``clusterlog serve`` holds one of each kind."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from clusterlog.errors import NotAllowed, SettingError
-from clusterlog.store.elasticsearch.wire.credentials import Credentials
-from clusterlog.store.elasticsearch.wire.hosts import Host
+from clusterlog.settings.servers.credentials import Credentials
+from clusterlog.settings.servers.hosts import Host
 
 HOST = Host("https", "es", 9200)
 KNOWN = replace(HOST, login=("elastic", "pässword"))
