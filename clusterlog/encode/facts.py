@@ -11,9 +11,21 @@ from clusterlog.encode.sanitize import Sanitizer
 from clusterlog.record.gate.throttle import Repeated
 
 ECS_VERSION = "9.1.0"
+TOPS = frozenset(
+    """agent client cloud clusterlog container data_stream destination device dns ecs email error event faas file group
+    host http labels log network observer orchestrator organization package process registry related rule server
+    service source span threat tls trace transaction url user user_agent volume vulnerability""".split()
+)
+"""The objects at the top of an ECS document (Elastic Common Schema 9, field reference), and what is ours beside."""
+ID_LIMIT = 256
 _IDS = frozenset({"id", "span_id", "trace_id"})
 _HEX = frozenset("0123456789abcdef")
 _MOST = 1 << 63
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be an ``event.id``."""
+    return type(value) is str and 0 < len(value) <= ID_LIMIT and value.isprintable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
+from clusterlog.encode.otlp.fields import shape
 from clusterlog.search.story.event import Event, request_line, text
 
-# UUIDs and other hexadecimal ids, then numbers; neither inside of a word, so that `utf8` and `shop-1` stay.
-_VALUE = re.compile(
-    r"(?<![\w-])(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=[a-f]*[0-9])[0-9a-f]{8,})(?![\w-])"
-    r"|(?<![\w.-])[-+]?\d+(?:[.,:]\d+)*(?![\w-])",
-    re.IGNORECASE,
-)
-_LONGEST = 2000  # characters of a message that are looked at
-
-
-def shape(words: str) -> str:
-    """A text whose numbers and ids are stars: ``order 54833 failed`` and ``order 7 failed`` have one shape."""
-    return _VALUE.sub("*", words[:_LONGEST])
+__all__ = ["shape", "template"]
 
 
 def template(event: Event) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.ecs import APP
-from clusterlog.encode.facts import ECS_VERSION
+from clusterlog.encode.facts import ECS_VERSION, is_id
 from clusterlog.encode.foreign import tracebacks
 from clusterlog.encode.foreign.kinds import ALARMING, KEYWORD_LIMIT, Reader, holds_nothing
 from clusterlog.encode.foreign.plans import OWN_ID, Flat, Plan
@@ -19,7 +19,6 @@ from clusterlog.record.shapes import MARK
 
 _ORDER = ("log", "ecs", "service", "host", "message", "clusterlog", "http", "trace", "span", "user", "error")
 STATE = "clusterlog.state"
-ID_LIMIT = 256
 _LONG = 32_000
 
 Event = tuple[bytes, bool, int]
@@ -203,11 +202,6 @@ class Documents:
             rest["clusterlog"]["metrics"] = numbers
         if labels:
             rest["labels"] = labels
-
-
-def is_id(value: Any) -> bool:
-    """Whether a value can be an ``event.id``."""
-    return type(value) is str and 0 < len(value) <= ID_LIMIT and value.isprintable()
 
 
 def _own_id(read: Read) -> dict[str, Tree] | None:

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from clusterlog.encode.facts import TOPS
 from clusterlog.encode.foreign import kinds
 from clusterlog.errors import NotAllowed, SettingError
 
@@ -21,12 +22,6 @@ OWN = frozenset({"ecs.version", "event.dataset", "event.id", "event.kind", "even
 _LISTS = ("inside", "ignored")
 _STAY = "stay"
 _FIELD = re.compile(r"@timestamp|message|tags|[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_@-]+)+", re.ASCII)
-# The objects at the top of an ECS document (Elastic Common Schema 9, field reference), and what is ours beside them.
-_TOPS = frozenset(
-    """agent client cloud clusterlog container data_stream destination device dns ecs email error event faas file group
-    host http labels log network observer orchestrator organization package process registry related rule server
-    service source span threat tls trace transaction url user user_agent volume vulnerability""".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +114,7 @@ def _rules(field: str, by_kind: Any) -> Iterator[Rule]:
 def _check_field(field: str) -> None:
     if field in OWN:
         raise ValueError(f"{field} is clusterlog's own: no other name can fill it")
-    known = field.partition(".")[0] in _TOPS or field in ("@timestamp", "message", "tags")
+    known = field.partition(".")[0] in TOPS or field in ("@timestamp", "message", "tags")
     if not _FIELD.fullmatch(field) or not known:
         raise ValueError(f'no field "{field}": {_hint(field) or "a field of your own is labels.name"}')
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clusterlog.encode.compact import dumps
-from clusterlog.encode.facts import legal
-from clusterlog.encode.foreign.document import ORDINARY, WITH_OWN_ID, Event, Subject, is_id
+from clusterlog.encode.facts import is_id, legal
+from clusterlog.encode.foreign.document import ORDINARY, WITH_OWN_ID, Event, Subject
 from clusterlog.encode.foreign.kinds import ALARMING
 from clusterlog.encode.sanitize import Sanitizer
 

@@ -18,7 +18,7 @@ from clusterlog.encode.foreign import formats, ours
 from clusterlog.encode.foreign.document import ORDINARY, Documents, Event, Given, Read, Subject, taken_apart
 from clusterlog.encode.foreign.kinds import Kinds, holds_nothing
 from clusterlog.encode.foreign.names import Table
-from clusterlog.encode.foreign.otlp import Requests
+from clusterlog.encode.foreign.otlp import Own, Requests
 from clusterlog.encode.foreign.plans import OWN_ID, Flat, Nest, Plan, flat
 from clusterlog.encode.foreign.times import Times
 from clusterlog.encode.limits import Limits
@@ -199,11 +199,19 @@ class Lines:
 
     def _exported(self, document: dict[str, Any], number: int, id: str) -> list[Event]:
         reads = self._requests.reads(document)
-        if id and len(reads) == 1:
-            reads[0].labels[OWN_ID] = id
-        for read in reads:
-            read.fields["clusterlog.ingest.format"] = "otlp"  # what it is numbered by is the order of its export
-        return [self._documents.event(read, number + n, *self._timed(read.fields)) for n, read in enumerate(reads)]
+        given = id if len(reads) == 1 else ""
+        return [self._record(read, number + n, given) for n, read in enumerate(reads)]
+
+    def _record(self, read: Read | Own, number: int, id: str) -> Event:
+        if isinstance(read, Own):
+            own = ours.event(read.document, number, read.line, self._subject, self._sanitizer, id)
+            if own is None:
+                raise ValueError("no event of clusterlog's any more")
+            return own
+        if id:
+            read.labels[OWN_ID] = id
+        read.fields["clusterlog.ingest.format"] = "otlp"  # what it is numbered by is the order of its export
+        return self._documents.event(read, number, *self._timed(read.fields))
 
     def _timed(self, fields: Flat) -> tuple[str, str]:
         """The time of a line, and where it is from if the line has none."""

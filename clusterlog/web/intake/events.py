@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from threading import Lock
 
 from clusterlog.context import ids
-from clusterlog.encode.foreign.document import ID_LIMIT, WITH_OWN_ID, Subject, is_id
+from clusterlog.encode.facts import ID_LIMIT, is_id
+from clusterlog.encode.foreign.document import WITH_OWN_ID, Subject
 from clusterlog.encode.foreign.formats import is_of
 from clusterlog.encode.foreign.names import load
 from clusterlog.encode.foreign.translation import Lines, Translator

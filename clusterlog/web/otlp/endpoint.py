@@ -11,15 +11,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from clusterlog.encode.compact import dumps
+from clusterlog.encode.otlp import protobuf
+from clusterlog.encode.otlp.restored import is_ours
+from clusterlog.encode.otlp.schema import LOGS, TRACES, Message
 from clusterlog.errors import StoreUnavailable
 from clusterlog.ship.ingest.lines import Unreadable, parsed
 from clusterlog.web.faults import BUSY, ILLEGAL, JSON, PARSING, UNAVAILABLE, Fault, complain, internal
 from clusterlog.web.intake.body import RETRY_AFTER_S, Load, Share, received, unpacked
 from clusterlog.web.intake.bulk import Item
 from clusterlog.web.intake.fates import Intake
-from clusterlog.web.otlp import protobuf
 from clusterlog.web.otlp.answers import PROTOBUF, failed, taken
-from clusterlog.web.otlp.schema import LOGS, TRACES, Message
 
 THREADS = 2
 """Exports that are read and stored at once."""
@@ -98,6 +99,7 @@ def _spans(told: dict[str, Any]) -> Iterator[Item]:
     for document, span in _records(told, "resourceSpans", "scopeSpans", "spans"):
         trace, own = span.get("traceId"), span.get("spanId")
         known = type(trace) is str and type(own) is str and trace and own and len(trace) + len(own) < 100
+        known = known and not is_ours(span)  # which bears an id
         yield Item("create", "", f"span-{trace}-{own}" if known else None, document)
 
 

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from clusterlog.search.export.attributes import any_value, attributes
 from clusterlog.search.export.otlp import everything, logs, traces
-from clusterlog.search.story.event import read
 from clusterlog.search.story.journey import journey
 
 NOON = 1_793_707_200_000_000_000
@@ -72,6 +70,7 @@ def test_a_span_has_its_ids_times_kind_status_and_what_it_says(traced: Any) -> N
     assert (call.start_time_unix_nano, call.end_time_unix_nano) == (NOON + 2 * MS, NOON + 5 * MS)
     assert (call.kind, call.status.code, call.status.message) == (3, 2, "no answer")
     assert values(call.attributes) == {
+        "event.dataset": "clusterlog.call",
         "event.id": f"{1:032x}-{1:011x}",
         "event.sequence": 1,
         "http.request.id": traced.id,
@@ -79,6 +78,7 @@ def test_a_span_has_its_ids_times_kind_status_and_what_it_says(traced: Any) -> N
         "http.response.status_code": 500,
         "server.address": "orders",
         "server.port": 8002,
+        "message": "GET http://orders:8002/stock/7",
         "url.path": "/stock/7",
         "url.scheme": "http",
     }
@@ -124,6 +124,7 @@ def test_a_line_is_a_log_record_in_its_span(traced: Any) -> None:
     assert (looked.severity_number, looked.severity_text, looked.body.string_value) == (9, "info", "looked")
     assert values(looked.attributes) == {
         "log.record.uid": f"{2:032x}-{1:011x}",
+        "event.dataset": "clusterlog.app",
         "event.id": f"{2:032x}-{1:011x}",
         "event.sequence": 1,
         "http.request.id": traced.id,
@@ -168,42 +169,6 @@ def test_both_in_one_object_are_what_each_is_alone(traced: Any) -> None:
     for message, alone in ((TracesData(), traces(told)), (LogsData(), logs(told))):
         whole = ParseDict(with_bytes(both), message, ignore_unknown_fields=True)
         assert whole == ParseDict(with_bytes(alone), type(message)())
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        (True, {"boolValue": True}),
-        (7, {"intValue": "7"}),
-        (2**63, {"stringValue": str(2**63)}),
-        (-(2**63), {"intValue": str(-(2**63))}),
-        (0.5, {"doubleValue": 0.5}),
-        (None, {}),
-        ("\ud800", {"stringValue": "?"}),
-        ([1, "a"], {"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": "a"}]}}),
-        ({"a": None}, {"kvlistValue": {"values": [{"key": "a", "value": {}}]}}),
-    ],
-)
-def test_a_value_keeps_its_type(value: Any, told: Any) -> None:
-    assert any_value(value) == told
-
-
-def test_what_lies_too_deep_is_text() -> None:
-    deep: Any = 1
-    for _ in range(500):
-        deep = [deep]
-    told = any_value(deep)
-    for _ in range(20):
-        told = told["arrayValue"]["values"][0]
-    assert told == {"stringValue": "[" * 480 + "1" + "]" * 480}
-
-
-def test_a_caller_s_field_that_is_called_as_one_of_ours_keeps_its_place(story: Any) -> None:
-    story.process("shop-1").log(1, "x", labels={"event.sequence": 9, "order": 7})
-    told = {each["key"]: each["value"] for each in attributes(read(story.documents[0]).document)}
-    assert told["event.sequence"] == {"intValue": "1"}
-    assert told["labels.event.sequence"] == {"intValue": "9"}
-    assert told["order"] == {"intValue": "7"}
 
 
 @given(data=st.data())

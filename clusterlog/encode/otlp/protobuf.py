@@ -1,4 +1,4 @@
-"""Protocol Buffers by a schema of ours, as the JSON of the same message would be. Pure.
+"""Protocol Buffers by a schema of ours, from and to what the JSON of the same message says. Pure.
 
 It is a dozen rules (protobuf.dev, "Encoding"), so no library is asked for. Texts that are no UTF-8 are mended instead
 of losing a whole request.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from clusterlog.web.otlp.schema import Field, Kind, Message
+from clusterlog.encode.otlp.schema import Field, Kind, Message
 
 DEEPEST = 100
 """Messages within each other, as in Google's own."""
@@ -99,3 +101,56 @@ def _plain(field: Field, number: int, data: bytes) -> Any:
     if kind == "double":
         return struct.unpack("<d", data)[0]
     return bool(number) if kind == "bool" else base64.b64encode(data).decode()
+
+
+def encoded(told: Mapping[str, Any], message: Message) -> bytes:
+    """The bytes of a message, which holds nothing but what the schema names. Raises KeyError for anything else."""
+    known = _by_name(message)
+    out = bytearray()
+    for name, value in told.items():
+        tag, field = known[name]
+        if field.message is None:
+            out += tag
+            out += _written(field.kind, value)
+        else:
+            for each in value if field.repeated else (value,):
+                inner = encoded(each, field.message)
+                out += tag
+                out += _size(len(inner))
+                out += inner
+    return bytes(out)
+
+
+@cache
+def _by_name(message: Message) -> dict[str, tuple[bytes, Field]]:
+    """Each field with the bytes before its value."""
+    return {each.name: (_size(number << 3 | _WIRE[each.kind]), each) for number, each in message.fields.items()}
+
+
+def _written(kind: Kind | None, value: Any) -> bytes:
+    data: bytes
+    match kind:
+        case "text":
+            data = value.encode("utf-8", "replace")
+        case "hex":
+            data = bytes.fromhex(value)
+        case "bytes":
+            data = base64.b64decode(value)
+        case "double":
+            return struct.pack("<d", value)
+        case "fixed":
+            return int(value).to_bytes(8, "little")
+        case _:
+            return _size(int(value) & (2 * _SIGN - 1))
+    return _size(len(data)) + data
+
+
+def _size(number: int) -> bytes:
+    """A varint."""
+    if number < 0x80:
+        return bytes((number,))
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*out, number))

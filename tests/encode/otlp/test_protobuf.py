@@ -10,8 +10,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from clusterlog.web.otlp.protobuf import decoded
-from clusterlog.web.otlp.schema import LOGS, TRACES, Message
+from clusterlog.encode.otlp.protobuf import decoded
+from clusterlog.encode.otlp.schema import LOGS, TRACES, Message
 
 IDS = ("traceId", "spanId", "parentSpanId")
 NUMBERS = ("timeUnixNano", "observedTimeUnixNano", "startTimeUnixNano", "endTimeUnixNano", "intValue")

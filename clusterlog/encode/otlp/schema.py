@@ -1,4 +1,4 @@
-"""The messages of OTLP 1.x that are read here, as fields by their numbers. Pure.
+"""The messages of OTLP 1.x that are read and written here, as fields by their numbers. Pure.
 
 Names are those of its JSON (lowerCamelCase). What is not named here is read over, as Protocol Buffers want it for
 fields of later versions. Source: opentelemetry-proto, ``collector/{logs,trace}/v1``, ``logs``, ``trace``, ``common``.
@@ -23,7 +23,7 @@ class Field:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Message:
     """A message's fields by number."""
 
@@ -92,3 +92,14 @@ LOGS = _request("resourceLogs", "scopeLogs", "logRecords", _LOG)
 """``ExportLogsServiceRequest``."""
 TRACES = _request("resourceSpans", "scopeSpans", "spans", _SPAN)
 """``ExportTraceServiceRequest``."""
+
+
+def _answer(counted: str) -> Message:
+    partial = Message({1: Field(counted, "integer"), 2: Field("errorMessage", "text")})
+    return Message({1: Field("partialSuccess", message=partial)})
+
+
+LOGS_ANSWER, TRACES_ANSWER = _answer("rejectedLogRecords"), _answer("rejectedSpans")
+"""``ExportLogsServiceResponse`` and ``ExportTraceServiceResponse``."""
+STATUS = Message({1: Field("code", "integer"), 2: Field("message", "text")})
+"""``google.rpc.Status``, with which a whole request is refused."""
