@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from clusterlog.control.applying import blocked
+from clusterlog.control.applying.drift import Watch
 from clusterlog.control.rules.effective import Effective, Levels, lineage
 from clusterlog.control.rules.rule import ROOT, Rule
 
@@ -59,6 +60,8 @@ class InForce:
         self._levels = Levels()
         self._tripped: dict[str, str] = {}
         self._ruled: dict[str, logging.Logger] = {}
+        self._drift: dict[str, int] = {}
+        self._watch = Watch(self._configured)
 
     @property
     def levels(self) -> Levels:
@@ -71,7 +74,8 @@ class InForce:
             known = {rule.id for rule in levels.rules}
             self._tripped = {rule: reason for rule, reason in self._tripped.items() if rule in known}
             self._levels = self._without_tripped(levels)
-            self._swap()
+            self._watch.turn(bool(self._levels.loggers()))
+            self._drift |= self._swap()
 
     def restore(self) -> None:
         """Leave every logger with exactly the level that the application gave it."""
@@ -82,12 +86,13 @@ class InForce:
         with _lock():
             self._tripped[rule] = reason
             self._levels = self._without_tripped(self._levels)
-            self._swap()
+            self._drift |= self._swap()
 
     def drifted(self) -> dict[str, int]:
         """The new bases by logger of what the application has configured since the last look; the rules hold again."""
         with _lock():
-            return self._swap()
+            found, self._drift = self._drift | self._swap(), {}
+            return found
 
     def effective(self, logger: str) -> Effective:
         """The level of ``logger`` in force outside of requests, and how it came about."""
@@ -128,6 +133,13 @@ class InForce:
         if not exists(rule.logger):
             told = told or f"no logger {rule.logger} here yet"
         return Held("applied", told)
+
+    def _configured(self, logger: logging.Logger) -> None:
+        """The application has made a logger, or given it a level."""
+        name = ROOT if logger is logging.root else logger.name
+        with _lock():
+            if not self._levels.loggers().isdisjoint(lineage(name)):
+                self._drift |= self._swap()
 
     def _swap(self) -> dict[str, int]:
         """Set every level that is not what it should be; gives the new bases found on loggers that were ruled."""
