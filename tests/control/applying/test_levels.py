@@ -29,7 +29,7 @@ def every_level():
     return found
 
 
-def test_a_rule_means_its_logger_and_all_below_it_on_dot_boundaries_CP_03(in_force):
+def test_a_rule_means_its_logger_and_all_below_it_on_dot_boundaries_cp_03(in_force):
     logging.root.setLevel(INFO)
     own, below, deaf, beside = map(logging.getLogger, ("foo", "foo.a", "foo.deaf", "foobar"))
     deaf.setLevel(ERROR)
@@ -52,7 +52,7 @@ def test_standard_and_native_loggers_hear_the_same_rule_at_once(in_force, road):
     assert road.words == ["standard", "native"]
 
 
-def test_the_end_of_all_rules_leaves_exactly_the_base_levels_CP_12_I6(in_force):
+def test_the_end_of_all_rules_leaves_exactly_the_base_levels_cp_12_i6(in_force):
     logging.root.setLevel(WARNING)
     for name, level in (("a", DEBUG), ("a.b", ERROR), ("a.b.c", logging.NOTSET), ("d", logging.NOTSET)):
         logging.getLogger(name).setLevel(level)
@@ -90,7 +90,7 @@ acts = st.one_of(
 
 
 @given(st.lists(acts, max_size=12))
-def test_whatever_rules_and_application_do_each_level_is_the_rules_over_the_applications_own_F23_I6(steps):
+def test_whatever_rules_and_application_do_each_level_is_the_rules_over_the_applications_own_f23_i6(steps):
     in_force, own, present = InForce(), dict.fromkeys(NAMES[1:], logging.NOTSET), Levels()
     root = logging.root.level
     for name in own:
@@ -122,7 +122,7 @@ def test_whatever_rules_and_application_do_each_level_is_the_rules_over_the_appl
         in_force.restore()
 
 
-def test_a_level_that_the_application_sets_during_a_rule_is_its_base_from_then_on_F23(in_force):
+def test_a_level_that_the_application_sets_during_a_rule_is_its_base_from_then_on_f23(in_force):
     logging.root.setLevel(INFO)
     logger = logging.getLogger("orders")
     in_force.apply(rules(Rule("r", "orders", DEBUG)))
@@ -134,7 +134,7 @@ def test_a_level_that_the_application_sets_during_a_rule_is_its_base_from_then_o
     assert logger.level == ERROR
 
 
-def test_a_configuration_that_comes_after_the_rule_does_not_end_it_and_is_there_afterwards_F23(in_force):
+def test_a_configuration_that_comes_after_the_rule_does_not_end_it_and_is_there_afterwards_f23(in_force):
     logging.root.setLevel(INFO)
     old = logging.getLogger("orders.old")
     in_force.apply(rules(Rule("r", "orders", DEBUG)))
@@ -207,7 +207,7 @@ def test_no_line_is_judged_by_half_of_a_change(in_force):
 class TestReport:
     """CP-09: what is really in force, and what blocks it."""
 
-    def test_tells_the_level_in_force_of_root_and_of_each_ruled_logger_CP_09(self, in_force, road):
+    def test_tells_the_level_in_force_of_root_and_of_each_ruled_logger_cp_09(self, in_force, road):
         logging.root.setLevel(INFO)
         in_force.apply(rules(Rule("r", "orders.stock", DEBUG)))
         report = in_force.report()
@@ -221,18 +221,18 @@ class TestReport:
         held = in_force.report().rules["r"]
         return held.state, held.reason
 
-    def test_a_handler_of_ours_that_takes_less_is_no_effect_CP_09(self, in_force, road):
+    def test_a_handler_of_ours_that_takes_less_is_no_effect_cp_09(self, in_force, road):
         handler = RecordHandler()
         handler.setLevel(INFO)
         logging.root.addHandler(handler)
         assert self.blocked(in_force) == ("no-effect", "the handler of clusterlog takes INFO and above")
 
-    def test_a_disabled_logger_is_no_effect_CP_09(self, in_force, road):
+    def test_a_disabled_logger_is_no_effect_cp_09(self, in_force, road):
         logging.getLogger("orders").disabled = True
         state, reason = self.blocked(in_force)
         assert (state, reason.split(",")[0]) == ("no-effect", "logger orders is disabled")
 
-    def test_logging_disable_is_no_effect_CP_09_F23(self, in_force, road):
+    def test_logging_disable_is_no_effect_cp_09_f23(self, in_force, road):
         logging.disable(INFO)
         assert self.blocked(in_force) == ("no-effect", "logging.disable(INFO) is in force")
 
