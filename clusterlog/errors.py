@@ -11,6 +11,7 @@ ClusterlogError                 exit code 70
 │   └── StoreDenied             4   it answers that we may not
 ├── NodeUnavailable             3   a node does not run, or does not answer
 ├── BusUnreachable              3   the bus does not answer
+│   └── BusDenied               4   it answers that we may not
 ├── Conflict                    3   somebody else changed the desired state meanwhile
 ├── Rejected                    4   a document, rule or message that is not to be believed or followed
 ├── NotConfirmed                6   a change is written, and not everybody meant has said that it is in force
@@ -152,6 +153,12 @@ class StoreDenied(StoreUnavailable, NotAllowed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "wait")
+
+
+class BusDenied(BusUnreachable, NotAllowed):
+    """The bus refuses the credentials, or what they may do is less than was asked; only a person can mend it."""
+
+    exit_code = 4
 
 
 class Incomplete(ClusterlogError):

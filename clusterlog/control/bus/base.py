@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from clusterlog.errors import Rejected
+
 PATIENCE_S = 5.0
 """The longest time a call may take where a server does not answer."""
 
@@ -58,7 +60,11 @@ Notice = Changed | Message | Gap
 
 
 class Link(Protocol):
-    """An open connection. Every method but ``wake`` and ``close`` may raise ``BusUnreachable``."""
+    """An open connection. Every method but ``wake`` and ``close`` may raise ``BusUnreachable``.
+
+    So do those of a link that is closed, and of one that a parent process opened. Where a server answers that we may
+    not, the error is ``BusDenied``.
+    """
 
     def read(self) -> Snapshot:
         """The document as it is now, and the bus's clock, from one and the same look."""
@@ -84,7 +90,7 @@ class Link(Protocol):
     def send(self, body: bytes) -> None:
         """Send ``body``, at most ``MOST_MESSAGE`` bytes, to everybody who listens now.
 
-        At most once; what one sender sends stays in its order.
+        At most once; what one sender sends stays in its order. Raises ``Rejected`` for a larger one.
         """
 
     def wait(self, timeout_s: float) -> tuple[Notice, ...]:
@@ -101,6 +107,17 @@ class Link(Protocol):
 
 
 MOST_MESSAGE = 256 << 10
+"""Bytes of one message."""
+
+KEPT_S = 86_400.0
+"""How long a lease that ran out is still told of."""
+
+
+def sendable(body: bytes) -> bytes:
+    """``body``, where it is not too large to be sent. Raises ``Rejected``."""
+    if len(body) > MOST_MESSAGE:
+        raise Rejected(f"a message of {len(body):,} bytes is more than a bus takes ({MOST_MESSAGE:,})", "size")
+    return body
 
 
 class Bus(Protocol):
