@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
@@ -53,8 +54,15 @@ class LumberjackServer:
 
     def ids(self, least: int = 0) -> list[str]:
         """The ids it has received, when there are so many different ones at least."""
+        return self._when(lambda ids: len(set(ids)) >= least, f"{least} ids")
+
+    def copies(self, count: int) -> list[str]:
+        """The ids it has received, doubles among them, when there are so many in all."""
+        return self._when(lambda ids: len(ids) >= count, f"{count} events")
+
+    def _when(self, enough: Callable[[list[str]], bool], what: str) -> list[str]:
         end = time.monotonic() + _PATIENCE_S
-        while len(found := {event["event"]["id"] for event in tuple(self.events)}) < least:
-            assert time.monotonic() < end, f"only {len(found)} of {least} have come"
+        while not enough(ids := [event["event"]["id"] for event in tuple(self.events)]):
+            assert time.monotonic() < end, f"only {len(ids)} have come, and not {what}"
             time.sleep(0.05)
-        return [event["event"]["id"] for event in tuple(self.events)]
+        return ids
