@@ -20,6 +20,7 @@ SINKS = (
     *("file", "stdout", "http", "https", "logstash+http", "logstash+https"),
     *("lumberjack+tcp", "lumberjack+tls", "jsonlines+tcp", "jsonlines+tls"),
     *("syslog+tcp", "syslog+tls"),
+    *("otlp+http", "otlp+https", "otlp-json+http", "otlp-json+https"),
 )
 """Schemes of the ends that events can be shipped to."""
 BUSES = (

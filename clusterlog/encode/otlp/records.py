@@ -48,7 +48,7 @@ def is_span(event: Event) -> bool:
 def _is_span(fields: Fields) -> bool:
     ended, took = nanoseconds(fields.get("@timestamp")), fields.get("event.duration")
     whole = ended is not None and type(took) is int and 0 <= took <= min(_LONGEST_NS, ended)
-    return whole and fields.get("event.dataset") in _TIMED and bool(_span_id(fields) and _trace_id(fields))
+    return whole and _text(fields, "event.dataset") in _TIMED and bool(_span_id(fields) and _trace_id(fields))
 
 
 class Told:

@@ -57,6 +57,11 @@ def open_sink(settings: Settings) -> tuple[Sink, str, Limits]:
         from clusterlog.ship.sinks.syslog.opening import open_syslog
 
         return open_syslog(settings, url)
+    if scheme.startswith("otlp"):
+        from clusterlog.ship.sinks.otlp.opening import PORTS, open_otlp
+
+        if scheme in PORTS:
+            return open_otlp(settings, url)
     raise SettingError(
         f"{without_credentials(url)!r} is no sink to ship to: use {', '.join(f'{each}:' for each in SINKS)} or no sink"
     )

@@ -6,7 +6,12 @@ from typing import Literal
 
 Promise = Literal["stored", "queued", "sent"]
 
-_QUEUED = frozenset({"logstash+http", "logstash+https", "lumberjack+tcp", "lumberjack+tls"})
+_QUEUED = frozenset(
+    {
+        *("logstash+http", "logstash+https", "lumberjack+tcp", "lumberjack+tls"),
+        *("otlp+http", "otlp+https", "otlp-json+http", "otlp-json+https"),
+    }
+)
 _SENT = frozenset({"jsonlines+tcp", "jsonlines+tls", "syslog+tcp", "syslog+tls"})
 
 _WORDS: dict[Promise, str] = {

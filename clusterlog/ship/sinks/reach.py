@@ -6,9 +6,10 @@ from clusterlog.settings import Settings
 from clusterlog.settings.servers.hosts import hosts
 from clusterlog.ship.sinks.endpoint import Certificates, Endpoint, shown
 from clusterlog.ship.sinks.logstash import opening as logstash
+from clusterlog.ship.sinks.otlp import opening as otlp
 from clusterlog.ship.sinks.syslog import opening as syslog
 
-_PORTS = {**logstash.PORTS, **syslog.PORTS}
+_PORTS = {**logstash.PORTS, **syslog.PORTS, **otlp.PORTS}
 
 
 def touch(settings: Settings) -> str:

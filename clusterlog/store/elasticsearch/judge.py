@@ -104,14 +104,14 @@ def trouble(answer: Answer, need: str = "") -> StoreUnavailable:
     if status == 413:
         return StoreUnavailable(f"{where}: too much for one request (413)", "halve")
     if status in _OVERLOADED:
-        return StoreUnavailable(f"{where}: has too much to do ({status}){because}", "slower", _retry_after(answer))
+        return StoreUnavailable(f"{where}: has too much to do ({status}){because}", "slower", retry_after(answer))
     if status == 400 and kind and not any(part in reason for part in _NOT_OF_THE_BODY):
         return StoreUnavailable(f"{where}: cannot read the request (400){because}", "bisect")
     if 300 <= status < 400:
         to = answer.headers.get("location")
         return StoreUnavailable(f"{where}: leads elsewhere ({status})" + (f": use {to[:200]}" if to else ""), "wait")
     if status >= 500:
-        return StoreUnavailable(f"{where}: fails ({status}){because}", retry_after=_retry_after(answer))
+        return StoreUnavailable(f"{where}: fails ({status}){because}", retry_after=retry_after(answer))
     return StoreUnavailable(f"{where}: does not do what a store does ({status}){because or _shown(answer)}", "wait")
 
 
@@ -159,7 +159,7 @@ def _shown(answer: Answer) -> str:
     return f" ({kind.partition(';')[0][:60]})"
 
 
-def _retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """Seconds a server asks to wait (RFC 9110, 10.2.3): a number or a date."""
     asked = answer.headers.get("retry-after") or ""
     if asked.strip().isdecimal():

@@ -11,6 +11,7 @@ from clusterlog.ship.sinks.promise import in_words, promise_of
 from clusterlog.ship.status import status
 
 QUEUED = {"logstash+http", "logstash+https", "lumberjack+tcp", "lumberjack+tls"}
+QUEUED |= {"otlp+http", "otlp+https", "otlp-json+http", "otlp-json+https"}
 SENT = {"jsonlines+tcp", "jsonlines+tls", "syslog+tcp", "syslog+tls"}
 
 
