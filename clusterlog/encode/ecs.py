@@ -343,14 +343,26 @@ class Encoder:
                 raise
             return self._minimal(level, logger, message, error, dataset)
 
-    def state(self, action: str, facts: Mapping[str, Any]) -> bytes:
-        """A state event without its head."""
-        rest = {
+    def state(
+        self, action: str, facts: Mapping[str, Any], message: str = "", control: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """A state event without its head; ``control`` are facts of a change of levels, or of a node.
+
+        Among those ``service`` and ``node`` name whom it is about, where that is not who says it.
+        """
+        own: Tree = {"state": dict(facts)}
+        rest: Tree = {
             "log": {"level": "warning" if action in _ALARMING else "info", "logger": "clusterlog"},
             **self._origin,
-            "message": f"{action} {facts.get('instance', '')}".strip(),
-            "clusterlog": {"state": dict(facts)},
+            "message": self._sanitizer.message(message) if message else f"{action} {facts.get('instance', '')}".strip(),
+            "clusterlog": own,
         }
+        if control:
+            told = legal(control, self._sanitizer)
+            names = {"service": rest["service"]["name"], "node": rest["service"]["node"]["name"]}
+            names |= {name: told.pop(name) for name in names if name in told}
+            rest["service"] = {**rest["service"], "name": names["service"], "node": {"name": names["node"]}}
+            own |= {"state": legal(facts, self._sanitizer), **({"control": told} if told else {})}
         event = {"kind": "state", "dataset": "clusterlog.state", "action": action}
         return dumps(event)[1:] + b"," + dumps(rest)[1:]
 

@@ -20,6 +20,7 @@ from clusterlog.record import capture
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
 from clusterlog.settings import Settings, load
+from clusterlog.start.control import Control
 from clusterlog.start.road import SpoolRoad
 
 
@@ -32,6 +33,7 @@ class Handler(RecordHandler):
     def __init__(self, level: int | str = logging.NOTSET, **settings: Any) -> None:
         super().__init__(level)
         _open_road(settings)
+        _take_part()
 
 
 def dict_config(
@@ -93,6 +95,7 @@ class _Started:
 
 
 _road: SpoolRoad | None = None
+_control: Control | None = None
 _started: _Started | None = None
 _OPENTELEMETRY = "opentelemetry.sdk.trace"
 _JOINING = "clusterlog.integrations.opentelemetry.joining"
@@ -114,19 +117,26 @@ def start(service: str | None = None, /, **settings: Any) -> None:
     road = _open_road(settings if service is None else {"service": service, **settings})
     done = _Started()
     root = logging.getLogger()
-    done.root_level = root.level
+    done.root_level = _own_level(root)
     root.setLevel(road.settings.level)
+    for name in road.settings.debug:
+        logger = logging.getLogger(name)
+        done.debug_levels[name] = _own_level(logger)
+        logger.setLevel(logging.DEBUG)
     if not any(isinstance(handler, RecordHandler) for handler in root.handlers):
         done.handler = Handler()
         root.addHandler(done.handler)
-    for name in road.settings.debug:
-        logger = logging.getLogger(name)
-        done.debug_levels[name] = logger.level
-        logger.setLevel(logging.DEBUG)
     done.structlog_configured = _configure_structlog()
     crossing.install()
     capture.install()
     _started = done
+    _take_part()
+
+
+def _own_level(logger: logging.Logger) -> int:
+    """The level that the program gave a logger, also where a rule is in force over it."""
+    level = logger.level
+    return int(getattr(level, "base", level))
 
 
 def launch() -> None:
@@ -144,11 +154,13 @@ def launch() -> None:
     _provisional = True
     crossing.install()
     capture.install()
+    _take_part()
 
 
 def stop() -> None:
     """Undo all that ``start`` did and end this process's instance with a close event. Idempotent."""
     global _started, _road
+    _leave_cluster()
     done, _started = _started, None
     if done is not None:
         capture.remove()
@@ -202,6 +214,11 @@ def attached() -> bool:
     return _started is not None and _started.handler is not None
 
 
+def controlled() -> Control | None:
+    """This process's part in its cluster; ``None`` before ``start()``."""
+    return _control
+
+
 def pause() -> None:
     """End this process's instance and keep no file open; the next event begins an instance of its own."""
     if _road is not None:
@@ -212,6 +229,7 @@ def _open_road(arguments: Mapping[str, Any], *, watched: bool = True) -> SpoolRo
     """The road of this process. ``watched``: whoever asks for it wants to see it on the terminal as well."""
     global _road, _provisional
     if _road is not None and _provisional and arguments:
+        _leave_cluster()
         _road.close()
         _road = None
     if _road is None:
@@ -227,6 +245,21 @@ def _open_road(arguments: Mapping[str, Any], *, watched: bool = True) -> SpoolRo
     if watched:
         _road.show()
     return _road
+
+
+def _take_part() -> None:
+    """Let the cluster's hand at this process: not now, as nothing may cost a program its start."""
+    global _control
+    if _control is None and _road is not None:
+        _control = Control(_road, dropped)
+        _control.resume()
+
+
+def _leave_cluster() -> None:
+    global _control
+    control, _control = _control, None
+    if control is not None:
+        control.leave()
 
 
 def _join_opentelemetry(_: ModuleType) -> None:
@@ -262,11 +295,19 @@ def _configure_structlog() -> bool:
 def _after_fork_in_child() -> None:
     if _road is not None:
         _road.writer.after_fork()
+    if _control is not None:
+        _control.forked()
     request.leave()
 
 
-crossing.at_process_exit = pause
+def _end() -> None:
+    """The process ends: it leaves the cluster, and its instance is closed."""
+    _leave_cluster()
+    pause()
+
+
+crossing.at_process_exit = _end
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 # The road stays open: what other exit handlers say afterwards becomes a short instance of its own.
-atexit.register(pause)
+atexit.register(_end)

@@ -1,0 +1,196 @@
+"""Introduces the cluster's hand to the road: what of settings, spool and process it needs, when it begins, and forks.
+
+``start()`` reads what the home remembers, if it does, and else does nothing: threads, files and the bus come a second
+later, or when ``cluster`` is used first, and never in a process that only starts others.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from clusterlog.context import ids
+from clusterlog.spool import filesystem, liveness
+from clusterlog.spool.segment import STATE
+from clusterlog.start import parents
+from clusterlog.start.road import SpoolRoad
+
+if TYPE_CHECKING:
+    from clusterlog.control.applying.levels import InForce
+    from clusterlog.control.node.hand import Hand
+    from clusterlog.control.node.seat import Seat
+    from clusterlog.control.node.worker import Worker
+
+DELAY_S = 1.0
+"""How long after ``start()`` the bus is first asked."""
+_LEAVING_S = 0.5
+_NETWORK = ("redis", "hub", "postgres")
+
+
+class Control:
+    """This process's part in its cluster, from ``start()`` to ``stop()``; a forked child begins one of its own."""
+
+    def __init__(self, road: SpoolRoad, dropped: Callable[[], Mapping[str, int]]) -> None:
+        self._road = road
+        self._settings = road.settings
+        self._dropped = dropped
+        self._directory = self._settings.home_path / "control"
+        self._force: InForce | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._hand: Hand | None = None
+        self.worker: Worker | None = None
+        self._left = False
+
+    @property
+    def clustered(self) -> bool:
+        """Whether this process has, or is about to have, a part in a cluster."""
+        return not self._left and self._settings.bus != "off"
+
+    def resume(self) -> None:
+        """Put in force what the home remembers, and begin a second from now. Touches no network, starts no thread yet.
+
+        Never raises: what the hand cannot do is no reason for an application not to start.
+        """
+        if not self.clustered:
+            return
+        if os.path.exists(self._directory / "state.json"):
+            with suppress(Exception):
+                self._made_hand().resume()
+        if not parents.here():
+            with suppress(RuntimeError):  # no thread to be had, or the interpreter ends
+                _thread.start_new_thread(self._later, (self._pid,))
+
+    def _later(self, pid: int) -> None:
+        time.sleep(DELAY_S)
+        if pid == os.getpid() and not parents.here():
+            with suppress(Exception):
+                self.begin()
+
+    def begin(self) -> Worker | None:
+        """Take part from now on; ``None`` where this process does not.
+
+        Raises SettingError, NotAllowed, MissingExtra.
+        """
+        with self._lock:
+            if self.worker is None and self.clustered:
+                self.worker = self._made_worker()
+                self.worker.start()
+            return self.worker
+
+    def forked(self) -> None:
+        """First thing in a child: nothing of the parent's threads, locks and connections is here."""
+        hand, known = self._hand, self.worker is not None
+        self._reset()
+        if hand is not None or known:
+            with suppress(Exception):
+                self._made_hand(hand)
+        self.resume()
+
+    def leave(self) -> None:
+        """Leave the cluster; levels go back to what the application configured."""
+        if self._pid != os.getpid():
+            return
+        self._left = True
+        with self._lock:
+            worker, hand = self.worker, self._hand
+        if worker is not None:
+            worker.stop(_LEAVING_S)
+            self._tell("leave", "", {}, {})
+        if hand is not None:
+            hand.end()
+
+    def _made_hand(self, before: Hand | None = None) -> Hand:
+        """The hand; in a child it goes on where its parent's was."""
+        if self._hand is not None:
+            return self._hand
+        from clusterlog.control.applying.levels import InForce
+        from clusterlog.control.node.desired import Clock, Desired
+        from clusterlog.control.node.hand import Hand
+        from clusterlog.control.node.state import StateFile
+        from clusterlog.control.rules.effective import Policy, ceilings
+        from clusterlog.control.rules.rule import Member
+        from clusterlog.control.signing.keys import cluster_keys
+        from clusterlog.control.signing.sealing import Sealer
+
+        settings = self._settings
+        filesystem.make_private(self._directory)
+        keys = cluster_keys(settings.home_path, settings.control_key, not self._networked)
+        self._sealer = Sealer(keys, settings.environment)
+        self._force = self._force or InForce()
+        member = Member(settings.service, settings.node, _host(), settings.role, settings.tags, _version())
+        policy = Policy(ceilings(settings.ceiling), int(settings.longest * 1e9), settings.role != "receive")
+        desired = Desired(self._sealer, Clock())
+        self._hand = Hand(desired, member, policy, self._force, self._tell, StateFile(self._directory / "state.json"))
+        return self._hand
+
+    def _made_worker(self) -> Worker:
+        from clusterlog.control.bus.opening import local_bus
+        from clusterlog.control.members import Report
+        from clusterlog.control.node import worker as node
+        from clusterlog.control.node.desired import Clock
+
+        hand, settings = self._made_hand(), self._settings
+        clock = Clock()
+        report = Report(settings.node, settings.service, _host(), settings.role, settings.tags, _version(), clock.boot)
+        return node.Worker(
+            node.Self(report, os.getpid(), time.time_ns()),
+            hand,
+            local_bus(settings),
+            self._sealer,
+            node.Road(self._tell, self._instance, lambda: sum(self._dropped().values()), self._lag_s),
+            self._seat,
+            clock,
+        )
+
+    @property
+    def _networked(self) -> bool:
+        return self._settings.bus.startswith(_NETWORK)
+
+    def _seat(self, instance: str) -> Seat:
+        from clusterlog.control.node.seat import Seat
+
+        return Seat(self._directory, liveness, instance, self._settings.service, self._settings.node)
+
+    def _instance(self) -> str:
+        return str(getattr(self._road.writer, "instance", "")) or ids.new_entity_id()
+
+    def _lag_s(self) -> float | None:
+        """How long the oldest event waits that the home's shipper has not delivered; None where none tells."""
+        try:
+            told = json.loads((self._settings.home_path / "run" / "status.json").read_bytes())
+            return float(told["oldest_age_s"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _tell(self, action: str, message: str, facts: Mapping[str, object], control: Mapping[str, object]) -> None:
+        """Say a state event on the road; a fault is counted there."""
+        road = self._road
+        try:
+            instance = getattr(road.writer, "instance", "")
+            named = {"instance": instance, **facts} if instance else facts
+            rest = road.encoder.state(action, named, message, control)
+            road.writer.append(action == "silence", time.time_ns(), rest, STATE)
+        except Exception:
+            road.writer.ledger.total["internal_error"] += 1
+
+
+def _host() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
+def _version() -> str:
+    import clusterlog
+
+    return str(clusterlog.__version__)
