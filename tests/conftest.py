@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ("engine_servers", "bus_servers")  # in this order: the second imports the first
+pytest_plugins = ("engine_servers", "bus_servers", "postgres_server")  # in this order: each imports those before it
 
 # Two shared cores make single examples slow at random; a deadline would fail what is right.
 hypothesis.settings.register_profile("clusterlog", deadline=None, print_blob=True)

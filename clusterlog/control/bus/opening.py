@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from clusterlog.control.bus.base import Bus
 from clusterlog.control.bus.sqlite import SqliteBus
-from clusterlog.errors import SettingError
+from clusterlog.errors import MissingExtra, SettingError
 from clusterlog.settings.table import Settings
 from clusterlog.settings.values import BUSES
 
@@ -38,6 +38,12 @@ def bus_at(url: str, settings: Settings) -> Bus:
         return MemoryBus(rest.removeprefix("//"), settings.environment)
     if scheme == "sqlite":
         return SqliteBus(_path(rest), settings.environment)
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from clusterlog.control.bus.postgres.link import PostgresBus
+        except ImportError:  # psycopg raises it, too, where it finds no libpq
+            raise MissingExtra("a bus in PostgreSQL", "postgres") from None
+        return PostgresBus(f"{scheme}:{rest}", settings.environment, settings.ca_file)
     raise SettingError(f"bus: {scheme}: is not there yet")
 
 
