@@ -147,10 +147,17 @@ def test_a_line_of_the_edge_with_an_event_in_it_becomes_that_event(header):
 
 def test_what_haproxy_of_the_stack_writes_becomes_an_event_of_the_edge():
     cfg = (ROOT / "examples" / "shop" / "haproxy.cfg").read_text(encoding="utf-8")
-    written = re.search(r"log-format '(.*)'", cfg)[1]
+    written = re.sub(r"%\[var\(txn\.\w+,\\ \)\]", " ", re.search(r" log-format '(.*)'", cfg)[1])
+    written = written.replace(re.search(r'"@timestamp":"(.*?)",', written)[1], "2026-11-03T11:59:59.300000000Z")
     document, stream, _ = syslog(HAPROXY + re.sub(r"%\[[^\]]*\]|%[A-Za-z]+", "7", written))
     assert stream == "logs-clusterlog.edge-production" and "tags" not in document
     assert document["http"]["request"]["id"] == "7" and document["@timestamp"].startswith("2026-11-03T11:59:59.300")
+
+
+def test_what_a_balancer_has_no_value_for_is_not_there():
+    own = {"call": {"status_code": None}, "client": {"request_id": ""}, "parent": {"span_id": "0"}}
+    document, *_ = syslog(HAPROXY + json.dumps({**BODY, "clusterlog": own, "labels": {"tried": ""}}))
+    assert document["clusterlog"] == {"parent": {"span_id": "0"}} and "labels" not in document
 
 
 def test_what_a_line_of_the_edge_does_not_say_is_taken_from_its_header():
@@ -206,10 +213,16 @@ def test_a_dead_letter_is_kept_as_text_beside_what_it_is_found_by():
 
 PIECES = [(name, plugin) for name, filters in FILTERS.items() for plugin in filters.plugins() if plugin.name == "ruby"]
 _ANY = st.sampled_from([None, "text", 7, True, {"name": "x"}, ["a"], {"environment": "Pré-Prod", "name": "shop"}])
+_EMPTY = st.recursive(
+    st.sampled_from([None, "", 0, False, [], {}, "x"]),
+    lambda inner: st.dictionaries(st.sampled_from(["call", "client", "parent", "status_code"]), inner),
+    max_leaves=6,
+)
 _EVENTS = st.fixed_dictionaries(
     {"@timestamp": st.just(STAMP)},
     optional={
         **dict.fromkeys(("event", "log", "service", "host", "http", "labels", "data_stream"), _ANY),
+        "clusterlog": _EMPTY,
         "message": st.sampled_from(["", " text \n", "\ufefftext", '{"a":1}']),
         "@metadata": st.sampled_from(
             [{}, {"edge": {"priority": "134"}}, {"edge": {}}, {"dead_letter_queue": {"reason": "why" * 300}}]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from programs import program
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -194,9 +194,8 @@ def test_everybody_the_edge_sends_to_is_a_node_of_the_shop(written):
         assert name in written["services"]
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="there is no HAProxy here")
-def test_haproxy_reads_its_file(tmp_path):
-    command = ["haproxy", "-c", "-f", SHOP / "haproxy.cfg"]
+def test_haproxy_reads_its_file():
+    command = [program("haproxy"), "-c", "-f", SHOP / "haproxy.cfg"]
     told = subprocess.run(command, env={"EDGE_LOG": "stdout"}, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
 

@@ -26,7 +26,7 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
     ``clock`` names what told the time: the host, as all its processes share one clock. ``span`` and ``parent`` are
     span ids; a call or span event has its own, every other event that of the work it belongs to. ``role`` is what a
     span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``; it is
-    ``edge`` of what a balancer has answered. That names the node it chose as its own: its ``node`` is the balancer's host.
+    ``edge`` of what a balancer tells, which names the node it chose as its own: here ``node`` is the balancer's host.
     ``request`` and ``trace`` are the ids that group events. Of what serves somebody and of a call, ``method`` and
     ``path`` are what was asked, the path as a route where that is known; ``authority`` is whom a call asked.
     """

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from clusterlog.encode.compact import dumps
 from clusterlog.encode.foreign.formats import is_of
 from clusterlog.encode.foreign.names import squeezed
 from clusterlog.encode.foreign.ours import is_whole
+from clusterlog.search.instant import instant, rfc3339
 from clusterlog.ship.ingest.lines import Unreadable, parsed
 from clusterlog.store import document
 from clusterlog.web.intake.bulk import Item
@@ -21,6 +23,10 @@ from clusterlog.web.syslog.message import Message
 
 _LEVELS = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
 _COOKIE = b"@cee:"
+_EDGE = "clusterlog.edge"
+_NOTHING: tuple[Any, ...] = (None, "", {})
+_DEEPEST = 8
+"""Objects within each other that are looked through: more than there are names for."""
 _REQUEST_ID = re.compile(
     r"(?:x-request-id|request[_.]?id|unique[_-]id)[\"']?[=: ]+[\"']?([A-Za-z0-9._-]{1,64})(?![A-Za-z0-9._-])",
     re.IGNORECASE,
@@ -45,7 +51,7 @@ def item(message: Message, *, whole: bool) -> Item:
     if whole and body.startswith(b"{"):
         try:
             return _of_json(parsed(body), body, message)
-        except Unreadable:
+        except (Unreadable, TypeError):  # the latter: nested so deeply that it could not be written again
             pass
     text = message.text.decode("utf-8", "replace").strip()
     told: dict[str, Any] = {**_head(message), "message": text, **_more(message)}
@@ -61,6 +67,9 @@ def _of_json(told: dict[str, Any], body: bytes, message: Message) -> Item:
         if message.time and not document.values(told, "@timestamp"):
             told = {"@timestamp": message.time, **told}
             body = dumps(told)
+        if told["event"]["dataset"] == _EDGE:
+            told = _of_edge(told)
+            body = dumps(told)
         return Item("create", "", document.id_of(told) if is_whole(told) else None, body)
     names = {squeezed(name) for name in told}
     lacking = {
@@ -69,6 +78,22 @@ def _of_json(told: dict[str, Any], body: bytes, message: Message) -> Item:
         if names.isdisjoint(_SAID[name]) and not document.values(told, name)
     }
     return Item("create", "", None, dumps({**told, **lacking}) if lacking else body)
+
+
+def _of_edge(told: dict[str, Any]) -> dict[str, Any]:
+    """What a balancer tells, without what it has no value for: its log format cannot leave a field out. Time is UTC."""
+    said: dict[str, Any] = _filled(told, _DEEPEST)
+    time = instant(said.get("@timestamp"))
+    with suppress(OverflowError):
+        return said if time is None else {**said, "@timestamp": rfc3339(time)}
+    return said
+
+
+def _filled(value: Any, deep: int) -> Any:
+    if not isinstance(value, dict) or not deep:
+        return value
+    filled = {name: _filled(each, deep - 1) for name, each in value.items()}
+    return {name: each for name, each in filled.items() if each not in _NOTHING}
 
 
 def _head(message: Message) -> dict[str, Any]:

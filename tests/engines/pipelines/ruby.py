@@ -86,6 +86,20 @@ def _level(event: Event) -> None:
     put(event, "message", (get(event, "message") or "").removeprefix("\ufeff").strip(" \t\r\n\f\v\0"))
 
 
+def _nothing(event: Event) -> None:
+    for name, value in [(name, value) for name, value in event.items() if name != "@metadata"]:
+        if isinstance(value, dict):
+            made = _filled(value)
+            event.pop(name) if not made else event.update({name: made})
+
+
+def _filled(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    filled = {name: _filled(inner) for name, inner in value.items()}
+    return {name: inner for name, inner in filled.items() if inner not in (None, "", {})}
+
+
 def _as_text(event: Event) -> None:
     original = json.dumps({name: value for name, value in event.items() if name != "@metadata"}, separators=(",", ":"))
     kept = ("[http][request][id]", "[trace][id]", "[service][name]", "[service][environment]", "[event][id]")
@@ -105,4 +119,9 @@ def _as_text(event: Event) -> None:
     put(event, "data_stream", stream)
 
 
-_PIECES: dict[str, Callable[[Event], None]] = {"objects": _objects, "level": _level, "as-text": _as_text}
+_PIECES: dict[str, Callable[[Event], None]] = {
+    "objects": _objects,
+    "level": _level,
+    "nothing": _nothing,
+    "as-text": _as_text,
+}

@@ -62,7 +62,38 @@ def test_an_event_of_ours_keeps_its_id_and_its_bytes():
 
 def test_an_edge_event_without_a_time_gets_that_of_the_head():
     body = b'{"event":{"dataset":"clusterlog.edge"},"http":{"request":{"id":"r"}}}'
-    assert told(body, time="2026-11-03T12:00:00Z", host="h")["@timestamp"] == "2026-11-03T12:00:00Z"
+    assert told(body, time="2026-11-03T12:00:00Z", host="h")["@timestamp"] == "2026-11-03T12:00:00.000000000Z"
+
+
+def test_what_a_balancer_has_no_value_for_is_not_there():
+    own = {"call": {"status_code": None}, "client": {"request_id": "", "trace_id": ""}, "parent": {"span_id": "0"}}
+    body = {"event": {"dataset": "clusterlog.edge", "duration": 0, "reason": ""}, "clusterlog": own, "labels": {}}
+    assert told(json.dumps(body).encode()) == {
+        "event": {"dataset": "clusterlog.edge", "duration": 0},
+        "clusterlog": {"parent": {"span_id": "0"}},
+    }
+
+
+def test_a_balancers_time_becomes_utc_with_nine_digits():
+    body = b'{"@timestamp":"2026-11-03T14:00:00.25+02:00","event":{"dataset":"clusterlog.edge"}}'
+    assert told(body)["@timestamp"] == "2026-11-03T12:00:00.250000000Z"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "now", 7, None])
+def test_a_time_that_is_none_stays_what_it_is(time):
+    body = {"@timestamp": time, "event": {"dataset": "clusterlog.edge"}}
+    assert told(json.dumps(body).encode(), time="").get("@timestamp") == time
+
+
+def test_whatever_else_says_that_it_has_nothing_is_believed():
+    body = {"event": {"dataset": "clusterlog.app", "reason": ""}, "labels": {}}
+    assert told(json.dumps(body).encode()) == body
+
+
+@pytest.mark.parametrize("dataset", ["clusterlog.edge", "other"])
+def test_what_is_nested_too_deeply_to_be_an_event_is_text(dataset):
+    deep = b'{"event":{"dataset":"%b"},"labels":%b""%b}' % (dataset.encode(), b'{"a":' * 900, b"}" * 900)
+    assert told(deep, host="h")["message"] == deep.decode()
 
 
 def test_what_was_cut_is_text_and_says_so():
