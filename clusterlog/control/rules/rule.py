@@ -29,10 +29,10 @@ def logger_named(text: str) -> str:
 
     Raises ValueError for what can be no logger's name.
     """
-    name = text.strip().removesuffix("*").removesuffix(".")
-    if name == "root":
+    name = text.strip().removesuffix(".*")
+    if name in ("root", "*"):
         return ROOT
-    if len(name) > MOST_TEXT or not name.isprintable() or "*" in name or name.startswith("."):
+    if len(name) > MOST_TEXT or not name.isprintable() or "*" in name or name.startswith(".") or name.endswith("."):
         raise ValueError("a logger such as orders.stock, which means all below it, too; nothing for all of them")
     return name
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from clusterlog.control.rules.rule import Member, Predicate, RequestFacts, Selector
 
 _SHARES = 1 << 64
+_GLOB = re.compile(r"[*?[]")
+_LITERAL = re.compile(r"\[[*?[]\]")
+"""A sign that a glob would take for its own, written so that it is itself."""
 
 
 def meant(selector: Selector, member: Member) -> bool:
@@ -55,7 +59,7 @@ def specificity(selector: Selector) -> tuple[int, ...]:
 
     From narrow to wide: worker, node by name, node by glob, host, version, role, service, percent.
     """
-    glob = any(re.search(r"[*?[]", node) for node in selector.node)
+    glob = any(_GLOB.search(_LITERAL.sub("", node)) for node in selector.node)
     return (
         bool(selector.worker),
         (1 if glob else 2) if selector.node else 0,
@@ -68,10 +72,12 @@ def specificity(selector: Selector) -> tuple[int, ...]:
 
 
 def some_of(selector: Selector, members: Iterable[Member], most: int) -> Selector:
-    """``selector`` narrowed to at most ``most`` nodes of ``members`` that it means, by name: always the same ones."""
+    """``selector`` narrowed to at most ``most`` nodes of ``members`` that it means, by name: always the same ones.
+
+    Where there is none, it means nobody.
+    """
     shares = {member.node: share("", member.node) for member in members if meant(selector, member)}
     chosen = sorted(shares, key=lambda node: (shares[node], node))[:most]
-    literal = tuple(sorted(re.sub(r"([*?[])", r"[\1]", node) for node in chosen))
-    return Selector(
-        selector.service, literal, selector.host, selector.role, selector.version, selector.worker, selector.percent
-    )
+    if not chosen:
+        return replace(selector, percent=0)  # no name at all would mean every node
+    return replace(selector, node=tuple(sorted(_GLOB.sub(lambda sign: f"[{sign[0]}]", node) for node in chosen)))
