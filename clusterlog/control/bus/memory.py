@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from clusterlog.control.bus.base import KEPT_S, Changed, Gap, Lease, Message, Notice, Snapshot, sendable
 from clusterlog.control.bus.bell import Waker
+from clusterlog.control.bus.forking import closed_in_children
 from clusterlog.control.rules.expiry import boot_ns
 from clusterlog.errors import BusUnreachable, Conflict
 
@@ -66,6 +67,7 @@ class MemoryLink:
         self._closed = False
         with kept.lock:
             kept.links.add(self)
+        closed_in_children(self)
 
     def read(self) -> Snapshot:
         """See ``Link``."""

@@ -44,6 +44,12 @@ def bus_at(url: str, settings: Settings) -> Bus:
         except ImportError:  # psycopg raises it, too, where it finds no libpq
             raise MissingExtra("a bus in PostgreSQL", "postgres") from None
         return PostgresBus(f"{scheme}:{rest}", settings.environment, settings.ca_file)
+    if scheme.startswith("redis"):
+        from clusterlog.control.bus.redis.address import address
+        from clusterlog.control.bus.redis.link import RedisBus
+
+        where = address(url, ca=settings.ca_file, own=settings.cert_file, key=settings.key_file)
+        return RedisBus(where, settings.environment)
     raise SettingError(f"bus: {scheme}: is not there yet")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from clusterlog.control.bus.base import KEPT_S, Changed, Gap, Lease, Message, Notice, Snapshot, sendable
 from clusterlog.control.bus.bell import Bells, Waker
 from clusterlog.control.bus.database import Database
+from clusterlog.control.bus.forking import closed_in_children
 from clusterlog.control.rules.expiry import boot_id, boot_ns
 from clusterlog.errors import Conflict
 
@@ -76,6 +77,7 @@ class SqliteLink:
         self._beside = (self._bells,) if self._bells is not None else ()
         self._gap = True
         self._woken = False
+        closed_in_children(self)
 
     def read(self) -> Snapshot:
         """See ``Link``."""
