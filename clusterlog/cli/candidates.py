@@ -1,4 +1,4 @@
-"""What a shell may complete: recent request ids, nodes, services, the fields and values of a query, files, programs.
+"""What a shell may complete: request ids, nodes, services, loggers, rules, the fields of a query, files, programs.
 
 Completion answers from what is stored already, says nothing when something is wrong, and never delivers.
 """
@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from clusterlog.search.story.event import Document, text, whole
 
 if TYPE_CHECKING:
+    from clusterlog.cli.control.reach import Cluster
     from clusterlog.store.base import Store
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -103,6 +104,51 @@ def query_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     return _fields(incomplete)
 
 
+@_silent
+def levels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The levels, in upper case as they are told everywhere."""
+    return [CompletionItem(level.upper()) for level in _LEVELS if level.startswith(incomplete.lower())]
+
+
+@_silent
+def rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The rules in force, each with what it sets."""
+    from clusterlog.control.rules.rule import level_name
+
+    with _cluster(ctx) as cluster:
+        found = cluster.operator.look().rules()
+    told = {rule.id: f"{level_name(rule.level)} {rule.logger or 'root'} {rule.reason}".strip() for rule in found}
+    return [CompletionItem(each, help=does) for each, does in told.items() if each.startswith(incomplete)]
+
+
+@_silent
+def cluster_nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The nodes of the cluster, as they say so themselves."""
+    with _cluster(ctx) as cluster:
+        names = {node.node for node in cluster.nodes()}
+    return [CompletionItem(each) for each in sorted(names) if each.startswith(incomplete)]
+
+
+@_silent
+def cluster_services(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The services of the cluster, as their nodes say so themselves."""
+    with _cluster(ctx) as cluster:
+        names = {node.service for node in cluster.nodes()}
+    return [CompletionItem(each) for each in sorted(names) if each.startswith(incomplete)]
+
+
+@_silent
+def loggers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Loggers that levels were set on, and those that logged lately."""
+    names: set[str] = set()
+    with suppress(Exception), _cluster(ctx) as cluster:
+        names |= {name for node in cluster.nodes() for worker in node.workers for name in worker.status.loggers}
+    found = [CompletionItem(each) for each in sorted(names) if each.startswith(incomplete)]
+    with suppress(Exception):
+        found += [each for each in _distinct(ctx, "log.logger", incomplete) if each.value not in names]
+    return found
+
+
 def directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Directories, which the shell knows better."""
     return [CompletionItem(incomplete, type="dir")]
@@ -166,6 +212,27 @@ def _newest(ctx: click.Context, where: Any) -> Iterator[Document]:
     with _stored(ctx) as store:
         for each in store.find(Query(where, limit=_LOOKED_AT)):
             yield parse(each.body)
+
+
+@contextmanager
+def _cluster(ctx: click.Context) -> Iterator[Cluster]:
+    """The cluster as it is. Raises what reaching it raises, and TimeoutError where that takes its time."""
+    from clusterlog.cli.control.reach import OPTIONS, reached
+    from clusterlog.settings import load
+
+    settings = load({name: ctx.params.get(name) for name in OPTIONS}, for_command=True)
+    with _patience(), reached(settings) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager

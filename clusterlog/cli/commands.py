@@ -35,6 +35,10 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "ingest": ("deliver.ingest", "Take in the JSON lines that other loggers have written."),
         "spool": ("deliver.spool", "Look into spool files: ls, verify, cat, export."),
     },
+    "Steer the cluster": {
+        "level": ("control.level", "Show or change log levels on every node, while everything runs."),
+        "nodes": ("control.nodes", "Show who is in the cluster, in what state, and at which levels."),
+    },
     "Run programs": {
         "run": ("run", "Run a program so that it logs here, without touching its code."),
         "demo": ("demo.command", "Run a small cluster here and follow one failing request across it."),

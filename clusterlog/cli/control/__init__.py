@@ -1,0 +1,1 @@
+"""What is asked of the cluster itself: levels, nodes, and what stops a line."""
