@@ -246,10 +246,13 @@ class Change:
 
 
 def changes(before: Iterable[Node], after: Iterable[Node]) -> tuple[Change, ...]:
-    """What happened from one roster to the next; a node that spoke again after a silence has joined."""
+    """What happened from one roster to the next; a node that spoke again after a silence has joined.
+
+    A machine that was started anew is the same node.
+    """
     gone = ("left", "silent")
     was = {_key(node): node for node in before if node.state not in gone}
-    is_ = {_key(node): node for node in after}
+    is_ = {_key(node): node for node in sorted(after, key=lambda node: node.state not in gone)}
     found = [Change("join", node) for key, node in is_.items() if node.state not in gone and key not in was]
     for key, node in was.items():
         now = is_.get(key)
@@ -260,8 +263,8 @@ def changes(before: Iterable[Node], after: Iterable[Node]) -> tuple[Change, ...]
     return tuple(found)
 
 
-def _key(node: Node) -> tuple[str, str, str, str]:
-    return (node.service, node.node, node.host, node.boot)
+def _key(node: Node) -> tuple[str, str, str]:
+    return (node.service, node.node, node.host)
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
