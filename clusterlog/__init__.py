@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clusterlog.context.request import bound as bound
     from clusterlog.context.request import request_id as request_id
     from clusterlog.context.request import unbind as unbind
+    from clusterlog.control.cluster import cluster as cluster
     from clusterlog.encode.formatter import JsonFormatter as JsonFormatter
     from clusterlog.integrations import instrument as instrument
     from clusterlog.record.logger import get_logger as get_logger
@@ -40,6 +41,7 @@ _HOMES = {
     "Handler": "start",
     "dict_config": "start",
     "JsonFormatter": "encode.formatter",
+    "cluster": "control.cluster",
     "get_logger": "record.logger",
     "step": "record.step",
     "bind": "context.request",
@@ -61,6 +63,7 @@ __all__ = [
     "bind",
     "bound",
     "carry",
+    "cluster",
     "dict_config",
     "dropped",
     "extract",

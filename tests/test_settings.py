@@ -77,7 +77,7 @@ def test_a_table_in_pyproject_counts_and_other_projects_files_do_not_matter(put,
         ({"linger": True}, "expected a duration"),
         ({"linger": -1}, "expected a duration"),
         ({"disk_limit": "much"}, "expected a size such as 1048576, 512MiB"),
-        ({"bus": "reddis://x"}, r"expected a URL that begins with .*did you mean redis:\?"),
+        ({"bus": "reddis://x"}, r"expected off, or a URL that begins with .*did you mean redis:\?"),
         ({"role": "admin"}, "expected one of apply, send, receive"),
         ({"recorder": "loud"}, "expected off, or one of DEBUG, INFO"),
         ({"ceiling": "shop=LOUD"}, "expected one of DEBUG, INFO"),
@@ -318,4 +318,5 @@ def test_the_settings_of_the_clusters_hand_have_their_forms(put, tmp_path):
     assert (found.bus, found.tags, found.longest) == ("redis://a:6379,b:6379/0", ("edge", "eu"), 3600.0)
     assert (found.recorder, put().recorder, put({"recorder": False}).recorder) == ("DEBUG", "off", "off")
     assert put({"control_key": "keys/cluster.key"}).control_key == str(tmp_path / "keys" / "cluster.key")
-    assert (put().bus, put().role, put().longest) == ("", "apply", 86400.0)
+    assert (put({"bus": "off"}).bus, put({"bus": False}).bus) == ("off", "off")
+    assert (put().bus, put().role, put().longest) == ("", "apply", 0.0)

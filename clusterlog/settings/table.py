@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from clusterlog.settings.values import (
-    BUSES,
     DURABILITIES,
     ROLES,
     SINKS,
     address,
+    bus,
     ceiling,
     compression,
     console,
@@ -86,7 +86,7 @@ class Settings:
         console, "auto", "lines on a terminal in development: auto (what nobody else shows), on, off"
     )
     bus: str = _setting(
-        address(*BUSES), "", "way between the nodes: redis://, postgresql://, hub+http://…; empty: sqlite in the home"
+        bus, "", "way between the nodes: redis://, postgresql://, hub+http://…; empty: sqlite in the home; off: none"
     )
     control_key: str = _setting(text, "", "file with the cluster's key, the same on every node; a network bus needs it")
     role: str = _setting(role, "apply", "what this node may do in its cluster: " + ", ".join(ROLES))
@@ -96,7 +96,9 @@ class Settings:
         ("DEBUG", "botocore=INFO", "httpcore=INFO", "urllib3=INFO"),
         "most verbose levels that rules may set here: LEVEL or logger=LEVEL, whoever sends them",
     )
-    longest: float = _setting(seconds, 86400.0, "longest life of a rule here, whoever sends it; 0: no limit")
+    longest: float = _setting(
+        seconds, 0.0, "longest life of a rule here, whoever sends it: longer ones are refused; 0: no limit"
+    )
     recorder: str = _setting(
         recorder,
         "off",

@@ -178,6 +178,16 @@ def address(*schemes: str) -> Callable[[Any], str]:
     return read
 
 
+def bus(value: Any) -> str:
+    """The way between nodes: empty for the one in the home, ``off``, or a URL. Raises ValueError with the schemes."""
+    if value is False or text(value).lower() == "off":
+        return "off"
+    try:
+        return address(*BUSES)(value)
+    except ValueError as error:
+        raise ValueError(f"off, or {error}") from None
+
+
 def proxy(value: Any) -> str:
     """``environment``, ``none`` or the URL of an HTTP proxy. Raises ValueError with the forms."""
     way = text(value)

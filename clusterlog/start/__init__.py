@@ -16,6 +16,7 @@ from typing import Any
 
 from clusterlog.context import crossing, peers, request, tracing
 from clusterlog.context.patching import wait_no_more, when_imported
+from clusterlog.control.part import slot as part
 from clusterlog.record import capture
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
@@ -251,13 +252,13 @@ def _take_part() -> None:
     """Let the cluster's hand at this process: not now, as nothing may cost a program its start."""
     global _control
     if _control is None and _road is not None:
-        _control = Control(_road, dropped)
+        _control = part.part = Control(_road, dropped)
         _control.resume()
 
 
 def _leave_cluster() -> None:
     global _control
-    control, _control = _control, None
+    control, _control, part.part = _control, None, None
     if control is not None:
         control.leave()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clusterlog.context import ids
+from clusterlog.settings import Settings
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.segment import STATE
 from clusterlog.start import parents
@@ -23,6 +25,7 @@ from clusterlog.start.road import SpoolRoad
 
 if TYPE_CHECKING:
     from clusterlog.control.applying.levels import InForce
+    from clusterlog.control.node.agent import Agent
     from clusterlog.control.node.hand import Hand
     from clusterlog.control.node.seat import Seat
     from clusterlog.control.node.worker import Worker
@@ -50,6 +53,12 @@ class Control:
         self._hand: Hand | None = None
         self.worker: Worker | None = None
         self._left = False
+        self._keepable = True
+
+    @property
+    def settings(self) -> Settings:
+        """Those the road was opened with."""
+        return self._settings
 
     @property
     def clustered(self) -> bool:
@@ -83,15 +92,19 @@ class Control:
         """
         with self._lock:
             if self.worker is None and self.clustered:
-                self.worker = self._made_worker()
-                self.worker.start()
+                worker = self._made_worker()
+                worker.start()
+                self.worker = worker
             return self.worker
 
     def forked(self) -> None:
         """First thing in a child: nothing of the parent's threads, locks and connections is here."""
-        hand, known = self._hand, self.worker is not None
+        hand = self._hand
         self._reset()
-        if hand is not None or known:
+        if hand is not None:
+            cluster = sys.modules.get("clusterlog.control.cluster")
+            if cluster is not None:
+                cluster.cluster.forked()
             with suppress(Exception):
                 self._made_hand(hand)
         self.resume()
@@ -123,46 +136,73 @@ class Control:
         from clusterlog.control.signing.sealing import Sealer
 
         settings = self._settings
-        filesystem.make_private(self._directory)
+        try:
+            filesystem.make_private(self._directory)
+            self._keepable = os.access(self._directory, os.W_OK | os.X_OK)
+        except OSError:
+            self._keepable = False
+        self._keepable = self._keepable and not filesystem.unsuitable(settings.home_path)
         keys = cluster_keys(settings.home_path, settings.control_key, not self._networked)
         self._sealer = Sealer(keys, settings.environment)
         self._force = self._force or InForce()
         member = Member(settings.service, settings.node, _host(), settings.role, settings.tags, _version())
         policy = Policy(ceilings(settings.ceiling), int(settings.longest * 1e9), settings.role != "receive")
-        desired = Desired(self._sealer, Clock())
+        desired = Desired(self._sealer, Clock()) if before is None else before.desired
         self._hand = Hand(desired, member, policy, self._force, self._tell, StateFile(self._directory / "state.json"))
         return self._hand
 
     def _made_worker(self) -> Worker:
-        from clusterlog.control.bus.opening import local_bus
+        from clusterlog.control.bus.opening import bus_at, local_bus
+        from clusterlog.control.cluster import cluster
         from clusterlog.control.members import Report
         from clusterlog.control.node import worker as node
-        from clusterlog.control.node.desired import Clock
+        from clusterlog.control.rules.expiry import boot_id
 
         hand, settings = self._made_hand(), self._settings
-        clock = Clock()
-        report = Report(settings.node, settings.service, _host(), settings.role, settings.tags, _version(), clock.boot)
+        far = bus_at(settings.bus, settings)
+        near = far if far.local or not self._keepable else local_bus(settings)
+        report = Report(settings.node, settings.service, _host(), settings.role, settings.tags, _version(), boot_id())
+        self._tell("join", "", {}, {})
+        instance = str(getattr(self._road.writer, "instance", "")) or ids.new_entity_id()
         return node.Worker(
-            node.Self(report, os.getpid(), time.time_ns()),
+            node.Self(report, instance, os.getpid(), time.time_ns()),
             hand,
-            local_bus(settings),
+            near,
+            far,
             self._sealer,
-            node.Road(self._tell, self._instance, lambda: sum(self._dropped().values()), self._lag_s),
-            self._seat,
-            clock,
+            node.Road(self._tell, lambda: sum(self._dropped().values()), self._lag_s),
+            cluster.switchboard,
+            lambda: self._seat(instance),
+            self._agent if near is not far else lambda worker, seat: None,
+            cluster.changed,
         )
 
     @property
     def _networked(self) -> bool:
         return self._settings.bus.startswith(_NETWORK)
 
-    def _seat(self, instance: str) -> Seat:
+    def _seat(self, instance: str) -> Seat | None:
         from clusterlog.control.node.seat import Seat
 
+        if not self._keepable:
+            return None
         return Seat(self._directory, liveness, instance, self._settings.service, self._settings.node)
 
-    def _instance(self) -> str:
-        return str(getattr(self._road.writer, "instance", "")) or ids.new_entity_id()
+    def _agent(self, worker: Worker, seat: Seat) -> Agent:
+        from clusterlog.control.bus.opening import local_bus
+        from clusterlog.control.node.agent import Agent
+        from clusterlog.control.node.state import StateFile
+
+        return Agent(
+            worker.far,
+            local_bus(self._settings),
+            worker.sealer,
+            StateFile(self._directory / "state.json"),
+            os.path.realpath(self._settings.home),
+            worker.me.instance,
+            seat.lives,
+            worker.tell_changes,
+        )
 
     def _lag_s(self) -> float | None:
         """How long the oldest event waits that the home's shipper has not delivered; None where none tells."""

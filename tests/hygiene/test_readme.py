@@ -18,7 +18,7 @@ SPOKEN = {
     "disk_limit": "1 GiB",
     "linger": "60 s",
     "ceiling": "`DEBUG`, and `INFO` for `botocore`, `httpcore` and `urllib3`",
-    "longest": "24 h",
+    "longest": "none",
 }
 
 

@@ -20,7 +20,7 @@ from clusterlog.settings import Settings
 FILE = "clusterlog.toml"
 SCHEMA = "clusterlog.init/1"
 
-_SPOKEN = {"linger": "60s", "disk_limit": "1GiB", "longest": "24h"}
+_SPOKEN = {"linger": "60s", "disk_limit": "1GiB", "longest": "0"}
 """Defaults as a person would write them; read, they are the same."""
 _FOUND = {"service": "the program's name", "node": "the host's name", "home": "see below"}
 _GROUPS = (
