@@ -2,7 +2,8 @@
 
 Three headers travel: ``X-Request-ID``, and ``traceparent`` with ``tracestate`` as W3C Trace Context says. What comes in
 is judged before it is believed; what goes out never overwrites what somebody else has put there. Where another tracer
-is joined (``tracing``) its span calls, and its flags and its ``tracestate`` go with it.
+is joined (``tracing``) its span calls, and its flags and its ``tracestate`` go with it. A request that a rule of the
+cluster escalates has a token beside them, as a header and, for what lies between and forwards only that, as baggage.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, overload
 
 from clusterlog.context import ids, tracing
+from clusterlog.context import request as requests
 from clusterlog.context.innermost import here
 from clusterlog.context.peers import PropagateTo, Trust
 from clusterlog.context.request import Request, Scope, current, restore
@@ -28,7 +30,11 @@ from clusterlog.context.traceparent import (
 REQUEST_ID: Final = "X-Request-ID"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
-NAMES: Final = frozenset({"x-request-id", TRACEPARENT, TRACESTATE})
+DEBUG: Final = "clusterlog-debug"
+BAGGAGE: Final = "baggage"
+_OURS: Final = "clusterlog.debug"
+"""The key of our token in ``baggage`` (W3C Baggage)."""
+NAMES: Final = frozenset({"x-request-id", TRACEPARENT, TRACESTATE, DEBUG, BAGGAGE})
 """The headers that are read, in lower case."""
 
 Pairs = list[tuple[str, bytes]]
@@ -36,6 +42,7 @@ Values = Callable[[str], Sequence[str]]
 """Gives the values of all headers of a name (lower case), in the order received; none: an empty sequence."""
 
 _SHOWN = 4096
+_LONGEST_BAGGAGE = 8192  # bytes of all members together (W3C Baggage, 3.3.2); what is longer may be cut
 
 
 def admit(get: Values, peer: str | None, trust: Trust, *, session: str = "") -> Request:
@@ -46,7 +53,10 @@ def admit(get: Values, peer: str | None, trust: Trust, *, session: str = "") -> 
     beside ours; of an id that is not legal only its length and a hash. Never raises.
     """
     try:
-        new = _admitted(get, trust.believes(peer), session)
+        believed = trust.believes(peer)
+        new = _admitted(get, believed, session)
+        if believed and requests.watching is not None:
+            _escalated(requests.watching, new, get)
     except Exception:  # headers that cannot be read
         new = _fresh(session)
     new.served = True
@@ -66,6 +76,16 @@ def _admitted(get: Values, believed: bool, session: str) -> Request:
     if legal is None:
         return _continued(ids.new_request_id(), trace, session, foreign)
     return _continued(legal, trace, session, "")
+
+
+def _escalated(watching: requests.Watching, new: Request, get: Values) -> None:
+    """Hand the token of a caller over to who judges it; our header counts before the baggage."""
+    found = list(get(DEBUG))
+    for header in () if found else get(BAGGAGE):
+        members = (member.partition(";")[0].partition("=") for member in header[:_LONGEST_BAGGAGE].split(","))
+        found += [value.strip() for key, _, value in members if key.strip() == _OURS]
+    if found:
+        watching.arrived(new, found)
 
 
 def _sole(values: Sequence[str]) -> str | None:
@@ -129,6 +149,11 @@ def _headers(scope: Scope, span_id: str, present: Container[str]) -> Iterable[tu
     request = scope.request
     if request is not None and "x-request-id" not in present:
         yield REQUEST_ID, request.id
+    if requests.watching is not None and (token := requests.watching.token(scope)):
+        if DEBUG not in present:
+            yield DEBUG, token
+        if BAGGAGE not in present:
+            yield BAGGAGE, f"{_OURS}={token}"
     # Where somebody else has written a trace parent, its state is theirs as well.
     trace = scope.traced or request
     if trace is None or TRACEPARENT in present:
@@ -188,6 +213,8 @@ class Extracted:
         try:
             found = _read(self._carrier)
             new = _admitted(lambda name: found.get(name, ()), self._trusted, "")
+            if self._trusted and requests.watching is not None:
+                _escalated(requests.watching, new, lambda name: found.get(name, ()))
         except Exception:  # a carrier that cannot be read carries nothing
             new = _fresh("")
         if tracing.joined is not None:

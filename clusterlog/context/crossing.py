@@ -16,6 +16,7 @@ from dataclasses import astuple
 from functools import partial, update_wrapper, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from clusterlog.context import request as requests
 from clusterlog.context.innermost import here
 from clusterlog.context.patching import Patch, wait_no_more, when_imported
 from clusterlog.context.request import Request, Scope, current, restore
@@ -132,6 +133,7 @@ def _told(scope: Scope | None) -> dict[str, Any] | None:
         "user": scope.user,
         "traced": None if scope.traced is None else astuple(scope.traced),
         "parent": scope.parent,
+        "debug": requests.watching.token(scope) if requests.watching is not None else "",
     }
 
 
@@ -148,6 +150,8 @@ def _heard(told: dict[str, Any] | None) -> Scope | None:
         request.facts = told["facts"]
         request.user = told["known"]
         request.ours = False  # whoever has told it of this process may have told it of others
+        if told["debug"] and requests.watching is not None:
+            requests.watching.arrived(request, (told["debug"],))
     return Scope(
         request,
         told["labels"],

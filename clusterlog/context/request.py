@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from os import getpid
-from typing import Any
+from typing import Any, Protocol
 
 from clusterlog.context.tracing import SpanIds, active_span
 
@@ -35,6 +35,9 @@ class Request:
     ``ours``: the trace id was made for this very request, and nobody else has begun a trace inside of it. ``served``:
     an access event will be told of it. ``adopted``: its span is that of another tracer, and ``began_as`` the span id
     its first lines had; ``span`` is that tracer's own object, kept until the access event is told.
+
+    ``route`` is the template that answers, or what gives it once it is known. ``escalation``, ``granted`` and
+    ``recorded`` belong to those who look after single requests (``watching``, ``record.gate``).
     """
 
     __slots__ = (
@@ -43,11 +46,15 @@ class Request:
         "client_request_id",
         "client_trace_id",
         "ended",
+        "escalation",
         "facts",
+        "granted",
         "id",
         "late",
         "ours",
         "parent_span_id",
+        "recorded",
+        "route",
         "sampled",
         "served",
         "session",
@@ -94,6 +101,10 @@ class Request:
         self.adopted = False
         self.began_as = ""
         self.span: Any = None
+        self.route: str | Callable[[], str] = ""
+        self.escalation: Any = None
+        self.granted: Any = None
+        self.recorded: Any = None
 
     def annotate(self, fields: Facts) -> None:
         """Add facts to the whole request. After its access event has been told they are late, and counted."""
@@ -113,6 +124,8 @@ class Request:
             if self.told:
                 self.late += 1
                 count_late()
+        if watching is not None:
+            watching.learned(self)
 
     def follow(self, ids: SpanIds, parent_span_id: str = "") -> None:
         """Its trace is from here on that of another tracer's span, perhaps its parent span as well."""
@@ -141,10 +154,22 @@ class Scope:
     """What a task runs in. ``rendered`` is the encoder's own: the scope as bytes.
 
     ``outer`` is the span of another tracer that lies around the scope's own span, by its id. ``traced`` are the ids of
-    one that is the scope's own span, and ``parent`` is then the span around that, for lines to tell.
+    one that is the scope's own span, and ``parent`` is then the span around that, for lines to tell. ``spared`` says,
+    while lines of single requests are looked after, that none of this scope needs to be (``record.gate.armed``).
     """
 
-    __slots__ = ("handed_over", "labels", "outer", "parent", "rendered", "request", "span_id", "traced", "user")
+    __slots__ = (
+        "handed_over",
+        "labels",
+        "outer",
+        "parent",
+        "rendered",
+        "request",
+        "span_id",
+        "spared",
+        "traced",
+        "user",
+    )
 
     def __init__(
         self,
@@ -167,6 +192,7 @@ class Scope:
         self.traced = traced
         self.parent = parent
         self.rendered: Any = None
+        self.spared: object = None
         if renderer is not None:
             renderer(self)
 
@@ -220,6 +246,22 @@ def within(
         parent=place.parent,
     )
 
+
+class Watching(Protocol):
+    """Who looks after requests that rules of the cluster are about. No method raises."""
+
+    def arrived(self, request: Request, tokens: Sequence[str]) -> None:
+        """A caller who is believed has sent these tokens with ``request``."""
+
+    def learned(self, request: Request) -> None:
+        """Facts of ``request`` have changed."""
+
+    def token(self, scope: Scope) -> str:
+        """What those who are called from ``scope`` are told; empty for nothing."""
+
+
+watching: Watching | None = None
+"""Put here by the control plane, where there is one."""
 
 renderer: Callable[[Scope], None] | None = None
 """Serialises a scope when it is made, so that what is bound is what it was then; put here by ``start``."""

@@ -68,6 +68,7 @@ class Access:
         if request.told:
             return
         request.told = True
+        request.route = self.route
         road = slot.road
         if road is None:
             return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from clusterlog.context import request as context
 from clusterlog.context.carrier import admit
 from clusterlog.context.request import Request
 from clusterlog.integrations.rules import in_force
@@ -15,14 +16,23 @@ MARKER = "clusterlog.request"
 def admitted(headers: Mapping[str, Sequence[str]], peer: str | None) -> Request:
     """The request that came with these headers from this address.
 
-    ``headers`` has lower-case names and all values of each: ``x-request-id``, ``traceparent``, ``tracestate``,
-    ``cookie``; others are not looked at. ``peer`` is an IP address, ``None`` or empty for a Unix socket.
+    ``headers`` has lower-case names and all values of each: ``cookie`` and ``carrier.NAMES``; others are not looked at.
+    ``peer`` is an IP address, ``None`` or empty for a Unix socket.
     """
     rules = in_force()
     session = ""
     if rules.session_cookie and "cookie" in headers:
         session = _cookie(headers["cookie"], rules.session_cookie)
     return admit(lambda name: headers.get(name, ()), peer, rules.trust, session=session)
+
+
+def routed(request: Request, route: Callable[[], str]) -> None:
+    """Let rules about routes ask which template answers, once that is known; the access event ends it.
+
+    ``route`` may hold the framework's own objects, which a request else never does: where nobody asks it is let go.
+    """
+    if context.watching is not None:
+        request.route = route
 
 
 def _cookie(values: Sequence[str], wanted: str) -> str:

@@ -17,10 +17,12 @@ from typing import Any, Protocol
 import structlog
 
 from clusterlog.record.failure import exception_of, raised_by_signal
+from clusterlog.record.gate import armed
 from clusterlog.record.slot import Road, slot
 
 _NONE = object()
 _RESERVED = frozenset({"exc_info", "stack_info"})
+_here = armed.here
 _passed_through = re.compile(r"(?:clusterlog|structlog)\.").match
 
 
@@ -52,6 +54,25 @@ def _at(level: int) -> Any:
     say.__name__ = logging.getLevelName(level).lower()
     say.__qualname__ = f"BoundLogger.{say.__name__}"
     say.__doc__ = f"Say ``event`` at {logging.getLevelName(level)}."
+    return say
+
+
+def _armed_at(level: int) -> Any:
+    """The same while there is somebody to ask about lines that are below the level; see ``gate.armed``."""
+
+    def say(self: BoundLogger, event: Any, /, *args: Any, **fields: Any) -> None:
+        try:
+            if not self._enabled[level]:
+                scope = _here()
+                if scope is None or scope.spared is armed.nobody or not armed.admitted(scope, level, self._logger):
+                    return
+            if self._logger.disabled:
+                return
+        except KeyError:
+            if not self._logger.isEnabledFor(level):
+                return
+        self._say(level, event, args, fields)
+
     return say
 
 
@@ -213,6 +234,10 @@ class BoundLogger(structlog.BoundLoggerBase):
             said = made
         fields = dict(said)
         return fields.pop("event", event), fields
+
+
+for _method in ("debug", "info", "warning", "error", "critical"):
+    armed.exchange(vars(BoundLogger)[_method], _armed_at(getattr(logging, _method.upper())))
 
 
 def _say_standard(

@@ -13,8 +13,10 @@ from threading import get_ident
 from typing import Any
 
 from clusterlog.record.failure import exception_of
+from clusterlog.record.gate import armed
 from clusterlog.record.slot import Road, slot
 
+_here = armed.here
 _BARE = logging.LogRecord("", 0, "", 0, "", (), None)
 _OWN = len(_BARE.__dict__)
 _RESERVED = frozenset(_BARE.__dict__) | {"message", "asctime", "taskName"}
@@ -179,6 +181,26 @@ def _at(level: int) -> Any:
     return say
 
 
+def _armed_at(level: int) -> Any:
+    """The same while there is somebody to ask about lines that are below the level; see ``gate.armed``."""
+
+    def say(self: Logger, msg: object, *args: object, **options: Any) -> None:
+        try:
+            if not self._cache[level]:  # type: ignore[attr-defined]
+                scope = _here()
+                if scope is None or scope.spared is armed.nobody or not armed.admitted(scope, level, self):
+                    return
+            if self.disabled:
+                return
+        except KeyError:
+            if not self.isEnabledFor(level):
+                return
+        options["stacklevel"] = options.get("stacklevel", 1) + 1
+        self._log(level, msg, args, **options)
+
+    return say
+
+
 class Logger(logging.Logger):
     """A standard logger that makes no record where our handler alone would get it: a third of the price of a line.
 
@@ -247,6 +269,9 @@ class Logger(logging.Logger):
             each = each.parent
         return None if ours is None else slot.road
 
+
+for _method in ("debug", "info", "warning", "error", "critical"):
+    armed.exchange(vars(Logger)[_method], _armed_at(getattr(logging, _method.upper())))
 
 _own_log = Logger._log
 _SHORT = ("debug", "info", "warning", "error", "critical", "fatal", "_log")

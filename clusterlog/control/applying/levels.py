@@ -8,29 +8,22 @@ is the new base, under the same rules.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from clusterlog.control.applying import blocked
+from clusterlog.control.applying.bases import Ruled, base_level, nearest, own_base
 from clusterlog.control.applying.drift import Watch
+from clusterlog.control.applying.requests import Escalations
+from clusterlog.control.applying.token import Tokens
+from clusterlog.control.applying.volume import Volume, limited
 from clusterlog.control.rules.effective import Effective, Levels, lineage
 from clusterlog.control.rules.rule import ROOT, Rule
+from clusterlog.record.slot import slot
 
 State = Literal["applied", "no-effect", "rejected", "tripped"]
-
-
-class Ruled(int):
-    """A level that a rule set; ``base`` is the level that the application had set, the very object."""
-
-    base: int
-
-    def __new__(cls, level: int, base: int) -> Self:
-        """``level`` in force over ``base``."""
-        made = super().__new__(cls, level)
-        made.base = base
-        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +47,25 @@ class InForce:
     """Puts ``Levels`` in force in this process, one set of them at a time, and tells what came of it.
 
     Safe in threads; every method holds logging's own lock for the time of one pass over the loggers that are ruled.
+    ``on_trip(rule, reason)`` is called when a rule has spent what it may, in the thread whose line was one too many.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        tokens: Tokens | None = None,
+        user_hash: Callable[[str], str] = str,
+        on_trip: Callable[[str, str], object] = lambda rule, reason: None,
+    ) -> None:
+        """``tokens`` of the cluster, where there is a key; ``user_hash`` gives the ``user.hash`` of an identity."""
         self._levels = Levels()
         self._tripped: dict[str, str] = {}
         self._ruled: dict[str, logging.Logger] = {}
         self._drift: dict[str, int] = {}
+        self._busy = False
         self._watch = Watch(self._configured)
+        self._requests = Escalations(tokens, user_hash, self._stand_guard)
+        self._guard: Volume | None = None
+        self._on_trip = on_trip
 
     @property
     def levels(self) -> Levels:
@@ -73,25 +77,28 @@ class InForce:
         with _lock():
             known = {rule.id for rule in levels.rules}
             self._tripped = {rule: reason for rule, reason in self._tripped.items() if rule in known}
-            self._levels = self._without_tripped(levels)
-            self._watch.turn(bool(self._levels.loggers()))
-            self._drift |= self._swap()
+            self._put(levels)
 
     def restore(self) -> None:
-        """Leave every logger with exactly the level that the application gave it."""
+        """Leave every logger with exactly the level that the application gave it, and let go of everything."""
         self.apply(Levels())
+        self._requests.close()
+        self._stand_guard()
 
     def trip(self, rule: str, reason: str) -> None:
         """A rule cost more than it may: it is not in force here any more, until the document forgets it."""
         with _lock():
             self._tripped[rule] = reason
-            self._levels = self._without_tripped(self._levels)
-            self._drift |= self._swap()
+            self._put(self._levels)
 
     def drifted(self) -> dict[str, int]:
-        """The new bases by logger of what the application has configured since the last look; the rules hold again."""
+        """The new bases by logger of what the application has configured since the last look; the rules hold again.
+
+        To be called now and then: what a rule may not cost any more, and grants that are over, end here at the latest.
+        """
         with _lock():
-            found, self._drift = self._drift | self._swap(), {}
+            self._put(self._levels)
+            found, self._drift = self._drift, {}
             return found
 
     def effective(self, logger: str) -> Effective:
@@ -109,6 +116,38 @@ class InForce:
             loggers = {name: nearest(name).getEffectiveLevel() for name in self._levels.loggers() if name}
             return Report(rules, logging.root.getEffectiveLevel(), loggers)
 
+    def _put(self, levels: Levels) -> None:
+        """``levels`` but for what was tripped, on loggers, for requests and for the guard."""
+        before, self._levels = self._levels, self._without_tripped(levels)
+        self._watch.turn(bool(self._levels.loggers()))
+        self._swap()
+        if before is not self._levels:
+            self._requests.apply(self._levels, frozenset(self._tripped))
+        self._requests.settle()
+        self._stand_guard()
+
+    def _stand_guard(self) -> None:
+        """Have lines counted in front of the road, if there is a road and something to count."""
+        present, needed = slot.road, self._requests.on or limited(self._levels)
+        guard = present if isinstance(present, Volume) else None
+        if needed and guard is None and present is not None:
+            guard = self._guard = (self._guard or Volume(present, self._over)).before(present)
+            slot.road = guard
+        elif not needed and guard is not None:
+            slot.road, self._guard = guard.road, None
+        if guard is not None:
+            guard.apply(self._levels)
+
+    def _over(self, rule: str, reason: str) -> None:
+        """The guard lets nothing by ``rule`` pass any more; its level ends now, or when logging's lock is free."""
+        self._tripped[rule] = reason
+        if not self._busy and _lock().acquire(blocking=False):
+            try:
+                self._put(self._levels)
+            finally:
+                _lock().release()
+        self._on_trip(rule, reason)
+
     def _without_tripped(self, levels: Levels) -> Levels:
         kept = tuple(rule for rule in levels.rules if rule.id not in self._tripped)
         return levels if len(kept) == len(levels.rules) else replace(levels, rules=kept)
@@ -118,7 +157,7 @@ class InForce:
         refused = self._levels.refusals.get(rule.id)
         told = "" if refused is None else refused.text
         if rule.predicate is not None:
-            return Held("applied", told)
+            return self._held_for_requests(rule, told)
         logger = nearest(rule.logger)
         base = base_level(logger)
         found = self._levels.of(rule.logger, base)
@@ -134,37 +173,48 @@ class InForce:
             told = told or f"no logger {rule.logger} here yet"
         return Held("applied", told)
 
+    def _held_for_requests(self, rule: Rule, told: str) -> Held:
+        if rule.kind == "cap":
+            return Held("no-effect", "a rule about some requests can only say more, not less")
+        layers = [layer for layer in blocked.layers(nearest(rule.logger), rule.level) if layer.certain]
+        return Held("no-effect", layers[0].text) if layers else Held("applied", told)
+
     def _configured(self, logger: logging.Logger) -> None:
         """The application has made a logger, or given it a level."""
         name = ROOT if logger is logging.root else logger.name
         with _lock():
             if not self._levels.loggers().isdisjoint(lineage(name)):
-                self._drift |= self._swap()
+                self._swap()
 
-    def _swap(self) -> dict[str, int]:
-        """Set every level that is not what it should be; gives the new bases found on loggers that were ruled."""
-        drift: dict[str, int] = {}
-        wanted: dict[logging.Logger, int] = {}  # the level in force of each logger that was looked at
-        names = self._levels.loggers()
+    def _swap(self) -> None:
+        """Set every level that is not what it should be, and note the new bases found on loggers that were ruled."""
+        if self._busy:  # a signal handler or a finaliser inside of it; the next look finds what it left
+            return
+        self._busy = True
+        try:
+            if self._set(self._levels.loggers()):
+                _forget_answers()
+        finally:
+            self._busy = False
+
+    def _set(self, names: frozenset[str]) -> bool:
+        wanted: dict[logging.Logger, int] = {}  # the level in force of each logger below those that are named
         ruled: dict[str, logging.Logger] = {}
         changed = False
         for name, logger in _loggers():
             present = logger.level
-            was_ruled = name in self._ruled
-            if was_ruled and type(present) is not Ruled:
-                drift[name] = present
+            if name in self._ruled and type(present) is not Ruled:
+                self._drift[name] = present
             level: int = own_base(logger)
             if names and not names.isdisjoint(lineage(name)):
                 level = self._own(name, logger, level, wanted)
             if type(level) is Ruled:
                 ruled[name] = logger
-            if level is not present and not (type(level) is type(present) and level == present):
+            if level != present or type(level) is not type(present):
                 logger.level = level
                 changed = True
         self._ruled = ruled
-        if changed:
-            _forget_answers()
-        return drift
+        return changed
 
     def _own(self, name: str, logger: logging.Logger, base: int, wanted: dict[logging.Logger, int]) -> int:
         """The level that ``logger`` itself needs so that the one in force is what rules ask; parents come first."""
@@ -178,32 +228,6 @@ class InForce:
         else:
             inherited = wanted[parent] if parent in wanted else base_level(parent)
         return base if level == inherited else Ruled(level, base)
-
-
-def own_base(logger: logging.Logger) -> int:
-    """The level that the application gave this logger itself; ``NOTSET`` for none."""
-    level = logger.level
-    return level.base if type(level) is Ruled else level
-
-
-def base_level(logger: logging.Logger | None) -> int:
-    """The level that would be in force for this logger if there were no rules."""
-    while logger is not None:
-        level = own_base(logger)
-        if level:
-            return level
-        logger = logger.parent
-    return logging.NOTSET
-
-
-def nearest(name: str) -> logging.Logger:
-    """The logger of a name or, where nobody has made it yet, the one it would have its level from."""
-    known = logging.root.manager.loggerDict
-    for each in lineage(name):
-        found = known.get(each)
-        if isinstance(found, logging.Logger):
-            return found
-    return logging.root
 
 
 def exists(name: str) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
 from clusterlog.context.request import Request
 from clusterlog.integrations import lines
 from clusterlog.integrations.access import CLIENT_LEFT, Access
-from clusterlog.integrations.admission import MARKER, admitted
+from clusterlog.integrations.admission import MARKER, admitted, routed
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,7 +24,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_WANTED = frozenset((b"x-request-id", b"traceparent", b"tracestate", b"cookie"))
+_WANTED = frozenset((b"x-request-id", b"traceparent", b"tracestate", b"cookie", b"clusterlog-debug", b"baggage"))
 _ORDERLY = frozenset((1000, 1001, 1005, 1012))
 _ABNORMAL = 1006
 _NEVER_SENT = {403: b"Forbidden", 500: b"Internal Server Error"}
@@ -79,6 +80,7 @@ def _accessed(scope: Scope, send: Send, method: str) -> Access:
         if name in _WANTED:
             found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
     request = admitted(found, _peer(scope, send))
+    routed(request, partial(route, scope))
     scope[MARKER] = request
     serving.add(request)
     return Access(request, method, str(scope.get("path", "")))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from clusterlog.context import request as context
 from clusterlog.integrations import lines
 from clusterlog.integrations.access import Access
-from clusterlog.integrations.admission import MARKER, admitted
+from clusterlog.integrations.admission import MARKER, admitted, routed
 from clusterlog.integrations.frameworks.asgi import serving
 
 Environ = dict[str, Any]
@@ -29,6 +30,8 @@ _HEADERS = {
     "traceparent": "HTTP_TRACEPARENT",
     "tracestate": "HTTP_TRACESTATE",
     "cookie": "HTTP_COOKIE",
+    "clusterlog-debug": "HTTP_CLUSTERLOG_DEBUG",
+    "baggage": "HTTP_BAGGAGE",
 }
 _UNANSWERED = b"Internal Server Error"
 _PLAIN = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(_UNANSWERED)))]
@@ -103,6 +106,7 @@ class Exchange:
     def __init__(self, environ: Environ, start_response: StartResponse, answers: bool) -> None:
         found = {name: [environ[key]] for name, key in _HEADERS.items() if key in environ}
         request = admitted(found, _peer(environ))
+        routed(request, partial(_route, environ))
         environ[MARKER] = request
         self._answers = answers
         self._environ = environ
