@@ -12,11 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from clusterlog.control.bus.hub.protocol import ROOT
 from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.api import Api
 from clusterlog.web.courtesies import Courtesies
 from clusterlog.web.faults import ILLEGAL, UNAVAILABLE, Fault, complain, internal
 from clusterlog.web.guard import Guard, needs
+from clusterlog.web.hub.endpoint import Hub
 from clusterlog.web.intake.endpoint import Bulk
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.intake.fates import Intake
@@ -28,13 +30,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the application is made of. ``names`` are the hosts it is asked by, see ``Guard``; ``node`` is its own."""
+    """What the application is made of. ``names`` are the hosts it is asked by, see ``Guard``; ``node`` is its own.
+
+    Without a ``hub`` there is none to be asked.
+    """
 
     store: EmbeddedStore
     strangers: Strangers
     tokens: Tokens
     node: str
     names: Collection[str] = ()
+    hub: Hub | None = None
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -63,6 +69,17 @@ def application(parts: Parts) -> ASGIApp:
         route("/_cluster/health", "GET", courtesies.health, *RIGHTS),
         route("/_nodes/_local", "GET", courtesies.node, *RIGHTS),
     ]
+    if (hub := parts.hub) is not None:
+        routes += [
+            route(f"{ROOT}/document", "GET", hub.document, "control"),
+            route(f"{ROOT}/document", "PUT", hub.write, "control"),
+            route(f"{ROOT}/leases", "GET", hub.leases, "control"),
+            route(f"{ROOT}/leases", "PUT", hub.lease, "control"),
+            route(f"{ROOT}/leases", "DELETE", hub.release, "control"),
+            route(f"{ROOT}/leased", "GET", hub.leased, "control"),
+            route(f"{ROOT}/messages", "POST", hub.send, "control"),
+            route(f"{ROOT}/notices", "GET", hub.notices, "control"),
+        ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_thing})
     app.router.redirect_slashes = False
     return Guard(app, parts.tokens, parts.names)

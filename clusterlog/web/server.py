@@ -10,11 +10,14 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from clusterlog.control.bus.base import Bus
+from clusterlog.control.bus.opening import local_bus
 from clusterlog.errors import SettingError
 from clusterlog.settings import Settings
 from clusterlog.ship.shipper import Report, Shipper
@@ -24,6 +27,7 @@ from clusterlog.store.embedded import EmbeddedStore
 from clusterlog.web.address import Address
 from clusterlog.web.app import Parts, application
 from clusterlog.web.connection import SPARE, Connection, Listener, most_connections
+from clusterlog.web.hub.endpoint import Hub
 from clusterlog.web.intake.events import Strangers
 from clusterlog.web.tokens import Tokens
 
@@ -93,14 +97,16 @@ class Server:
 
         Raises what has ended the shipper, if that ended by itself.
         """
+        hub = Hub(self._bus, most_connections() // 2)
         parts = Parts(
             self.store,
             Strangers(self._settings),
             self._tokens,
             self._settings.node,
             self._address.names(),
+            hub,
         )
-        http = Http(application(parts), self._context, stop, ready)
+        http = Http(application(parts), self._context, stop, ready, hub.end)
         ship = threading.Event()
         thread = threading.Thread(target=self._ship, args=(ship, http, tell), name="clusterlog-ship")
         thread.start()
@@ -111,10 +117,15 @@ class Server:
         finally:
             for each in beside:
                 each.end()
+            hub.close()
             ship.set()
             thread.join()
         if self._failure is not None:
             raise self._failure
+
+    def _bus(self, cluster: str) -> Bus:
+        """The bus of the home, in a name space that need not be the home's own."""
+        return local_bus(replace(self._settings, environment=cluster))
 
     def _ship(self, stop: threading.Event, http: Http, tell: Callable[[Shipper], None]) -> None:
         try:
@@ -126,10 +137,18 @@ class Server:
 
 
 class Http(uvicorn.Server):
-    """uvicorn, which says nothing, leaves signals alone, and asks ``stop`` whether it is to end."""
+    """uvicorn, which says nothing, leaves signals alone, and asks ``stop`` whether it is to end.
+
+    ``ending`` is called when it does, before what is under way is waited for.
+    """
 
     def __init__(
-        self, app: ASGIApp, context: ssl.SSLContext | None, stop: threading.Event, ready: Callable[[], None]
+        self,
+        app: ASGIApp,
+        context: ssl.SSLContext | None,
+        stop: threading.Event,
+        ready: Callable[[], None],
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -151,6 +170,7 @@ class Http(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
         self._ready = ready
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -160,6 +180,11 @@ class Http(uvicorn.Server):
                 each.most = self.config.limit_concurrency + SPARE
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for what is under way."""
+        self._ending()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""

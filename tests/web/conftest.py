@@ -212,6 +212,12 @@ class Process:
         return self.process.returncode
 
 
+@pytest.fixture(scope="session")
+def process() -> type[Process]:
+    """For servers that several tests share, or that are more than one."""
+    return Process
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     begun: list[Process] = []

@@ -50,7 +50,9 @@ def bus_at(url: str, settings: Settings) -> Bus:
 
         where = address(url, ca=settings.ca_file, own=settings.cert_file, key=settings.key_file)
         return RedisBus(where, settings.environment)
-    raise SettingError(f"bus: {scheme}: is not there yet")
+    from clusterlog.control.bus.hub.link import HubBus
+
+    return HubBus(url, settings.environment, settings)
 
 
 def without_credentials(url: str) -> str:

@@ -7,7 +7,6 @@ import time
 from clusterlog.control.bus import base
 from clusterlog.control.bus.base import (
     KEPT_S,
-    SILENCE_S,
     Changed,
     Gap,
     Lease,
@@ -24,8 +23,8 @@ from clusterlog.errors import BusDenied, BusUnreachable, Conflict
 
 POLL_S = 0.2
 """How often it is looked where no NOTIFY comes."""
-LOOK_S = SILENCE_S / 3
-"""How often it is looked where one does: that is the trivial query by which a dead connection is found."""
+LOOKS = 3
+"""How many times it is looked in ``SILENCE_S`` where one does: the trivial query that finds a dead connection."""
 
 
 class PostgresBus:
@@ -142,7 +141,7 @@ class PostgresLink:
 
     @property
     def _every(self) -> float:
-        return POLL_S if self._polls else LOOK_S
+        return POLL_S if self._polls else base.SILENCE_S / LOOKS
 
     def _come(self) -> tuple[Notice, ...]:
         """What has come, without waiting for more of it than was told."""
