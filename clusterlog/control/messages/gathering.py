@@ -43,9 +43,13 @@ class Question:
     """A request under way. Replies are put in by the thread that reads the bus, waited for by the one that asked."""
 
     id: str
-    expected: dict[str, Sender]
+    _expected: dict[str, Sender] = field(default_factory=dict)
     _replies: dict[str, Reply] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def expect(self, workers: dict[str, Sender]) -> None:
+        """These are to answer, by instance."""
+        self._expected = workers
 
     def answered(self, envelope: Envelope) -> None:
         """Take a reply; a second one of the same worker counts for nothing."""
@@ -57,6 +61,6 @@ class Question:
     def gathered(self, timeout_s: float) -> Replies:
         """What has been answered as soon as all who are expected have, or the time is up."""
         with self._changed:
-            self._changed.wait_for(lambda: self.expected.keys() <= self._replies.keys(), timeout_s)
-            missing = tuple(who for instance, who in self.expected.items() if instance not in self._replies)
+            self._changed.wait_for(lambda: self._expected.keys() <= self._replies.keys(), max(0, timeout_s))
+            missing = tuple(who for instance, who in self._expected.items() if instance not in self._replies)
             return Replies(tuple(self._replies.values()), missing)

@@ -111,8 +111,12 @@ class Handlers:
     def _is_ready(self, what: Subscription | Callable[[], Any]) -> None:
         self._ready.append(what)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="clusterlog-handlers", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="clusterlog-handlers", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is going down, and nobody will hear anything any more
+                return
+            self._thread = thread
         self._wanted.notify()
 
     def _run(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
@@ -94,12 +95,14 @@ class Switchboard:
 
     def request(self, functionality: str, topic: str, data: Any, asked: Selector, timeout_s: float) -> Replies:
         """As ``Client.request``."""
-        question = Question(secrets.token_hex(8), self._expected(asked))
+        until = time.monotonic() + timeout_s
+        question = Question(secrets.token_hex(8))
         with self._lock:
             self._questions[question.id] = question
         try:
             sent = self._put("request", functionality, topic, data, id=question.id, selector=asked)
-            return question.gathered(timeout_s if sent else 0)
+            question.expect(self._expected(asked))
+            return question.gathered(until - time.monotonic() if sent else 0)
         finally:
             with self._lock:
                 self._questions.pop(question.id, None)
