@@ -35,13 +35,13 @@ from clusterlog.cli.demo.leash import leash
 PATIENCE_S = 240.0
 """For a server that starts beside others: a minute or two where they all share two cores."""
 NOBODY = 65534
-_MANDATORY = ("elasticsearch-8.19", "opensearch-3.8")
+_MANDATORY = ("elasticsearch-8.19", "opensearch-3.8", "java-agent-2.33")
 _ALL_NEEDED = bool(os.environ.get("CI")) and not os.environ.get("WITHOUT_ENGINES")
 """Read now: no test sees settings from outside."""
 _lacks: set[str] = set()
 _left_out: Counter[str] = Counter()
 """Tests that were skipped for want of a server, by what is said of it."""
-_JAVA = {"elasticsearch-8.19": 17, "elasticsearch-9.5": 21}
+_JAVA = {"elasticsearch-8.19": 17, "elasticsearch-9.5": 21, "java-agent-2.33": 17}
 _HEAP = "512m"
 _MODULES = ",".join(
     f"org.opensearch.{name}"

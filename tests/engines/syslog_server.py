@@ -109,7 +109,12 @@ class Rsyslog:
     @classmethod
     def speaks_tls(cls) -> bool:
         """Whether it is installed with OpenSSL."""
-        return cls.binary is not None and any(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so"))
+        return cls.speaks("lmnsd_ossl")
+
+    @classmethod
+    def speaks(cls, module: str) -> bool:
+        """Whether it is installed with a module, which may be of a package of its own."""
+        return cls.binary is not None and any(Path("/usr/lib").glob(f"*/rsyslog/{module}.so"))
 
     def __init__(self, directory: Path, configuration: str) -> None:
         file = directory / "rsyslog.conf"
