@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.engines
+
 SHOP = Path(__file__).parents[3] / "examples/shop"
 PASSWORD = "only-for-tests"  # that of the server's administrator, as in conftest.py
 _spec = importlib.util.spec_from_file_location("shop_provision", SHOP / "provision.py")
