@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -39,6 +40,8 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             if name.startswith(_SETTINGS_FROM_OUTSIDE):
                 patch.delenv(name)
         patch.chdir(directory)
+        # A second after start() this process would begin a part in a cluster, in the middle of some other test.
+        patch.setattr(import_module("clusterlog.start.control"), "DELAY_S", None)
         yield directory
 
 

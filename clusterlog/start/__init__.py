@@ -199,6 +199,8 @@ def dropped() -> dict[str, int]:
         lost.update(_road.writer.ledger.total)
         if _road.identity.alone:
             lost["user_key_unreadable"] = _road.identity.alone
+        if _road.recorder is not None and _road.recorder.dropped:
+            lost["recorder_full"] = _road.recorder.dropped
     if request.late_annotations:
         lost["late_annotation"] = request.late_annotations
     lost.update(tracing.lost)
@@ -241,7 +243,7 @@ def _open_road(arguments: Mapping[str, Any], *, watched: bool = True) -> SpoolRo
         _provisional = False
         request.linger = settings.linger
         request.renderer = _road.encoder.render
-        slot.road = _road.throttle or _road
+        _road.open()
         when_imported(_OPENTELEMETRY, _join_opentelemetry)
     if watched:
         _road.show()

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from clusterlog.control.node.seat import Seat
     from clusterlog.control.node.worker import Worker
 
-DELAY_S = 1.0
-"""How long after ``start()`` the bus is first asked."""
+DELAY_S: float | None = 1.0
+"""How long after ``start()`` the bus is first asked; ``None``: not before ``cluster`` is used."""
 _LEAVING_S = 0.5
 _NETWORK = ("redis", "hub", "postgres")
 
@@ -75,12 +75,12 @@ class Control:
         if os.path.exists(self._directory / "state.json"):
             with suppress(Exception):
                 self._made_hand().resume()
-        if not parents.here():
+        if DELAY_S is not None and not parents.here():
             with suppress(RuntimeError):  # no thread to be had, or the interpreter ends
-                _thread.start_new_thread(self._later, (self._pid,))
+                _thread.start_new_thread(self._later, (DELAY_S, self._pid))
 
-    def _later(self, pid: int) -> None:
-        time.sleep(DELAY_S)
+    def _later(self, delay_s: float, pid: int) -> None:
+        time.sleep(delay_s)
         if pid == os.getpid() and not parents.here():
             with suppress(Exception):
                 self.begin()
@@ -127,6 +127,7 @@ class Control:
         if self._hand is not None:
             return self._hand
         from clusterlog.control.applying.levels import InForce
+        from clusterlog.control.applying.token import Tokens
         from clusterlog.control.node.desired import Clock, Desired
         from clusterlog.control.node.hand import Hand
         from clusterlog.control.node.state import StateFile
@@ -144,12 +145,17 @@ class Control:
         self._keepable = self._keepable and not filesystem.unsuitable(settings.home_path)
         keys = cluster_keys(settings.home_path, settings.control_key, not self._networked)
         self._sealer = Sealer(keys, settings.environment)
-        self._force = self._force or InForce()
+        tokens = Tokens(keys, settings.environment)
+        self._force = self._force or InForce(tokens, lambda user: self._road.identity(user)[0], self._tripped)
         member = Member(settings.service, settings.node, _host(), settings.role, settings.tags, _version())
         policy = Policy(ceilings(settings.ceiling), int(settings.longest * 1e9), settings.role != "receive")
         desired = Desired(self._sealer, Clock()) if before is None else before.desired
         self._hand = Hand(desired, member, policy, self._force, self._tell, StateFile(self._directory / "state.json"))
         return self._hand
+
+    def _tripped(self, rule: str, reason: str) -> None:
+        if self._hand is not None:
+            self._hand.tripped(rule, reason)
 
     def _made_worker(self) -> Worker:
         from clusterlog.control.bus.opening import bus_at, local_bus

@@ -7,23 +7,28 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterlog.context import ids
 from clusterlog.encode.console import screen
 from clusterlog.encode.console.screen import Shown
 from clusterlog.encode.ecs import APP, Encoder
-from clusterlog.encode.facts import repeated
+from clusterlog.encode.facts import came_after, repeated
 from clusterlog.encode.identity import IdentityHash, key_file
 from clusterlog.encode.rendered import Bound
 from clusterlog.errors import ClusterlogWarning
 from clusterlog.record.failure import raised_by_signal
 from clusterlog.record.gate.throttle import Repeated, Throttle
-from clusterlog.settings import Settings, rate
+from clusterlog.record.slot import Road, slot
+from clusterlog.record.stdlib import RecordHandler
+from clusterlog.settings import Settings, rate, recorded
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.budget import Budget
 from clusterlog.spool.stderr import LastResort, StderrWriter
 from clusterlog.spool.writer import Writer
+
+if TYPE_CHECKING:
+    from clusterlog.record.gate.recorder import Recorder
 
 _PRIORITY = logging.WARNING
 
@@ -40,6 +45,14 @@ class SpoolRoad:
         self.sample = self.encoder.sample
         allowed = rate(settings.throttle)
         self.throttle = Throttle(self, *allowed) if allowed else None
+        self.recorder = _recorder(self, self.throttle or self)
+        self.entrance: Road = self.recorder or self.throttle or self
+
+    def open(self) -> None:
+        """Let what is said in; from here on loggers ask the recorder, if there is one."""
+        slot.road = self.entrance
+        if self.recorder is not None:
+            self.recorder.start()
 
     def show(self) -> None:
         """Put the terminal of whoever develops behind the writer, if one is there to look at."""
@@ -94,6 +107,38 @@ class SpoolRoad:
                 raise
             self.writer.ledger.total["internal_error"] += 1
 
+    def recorded(
+        self,
+        level: int,
+        logger: str,
+        event: Any,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        failure: BaseException | None = None,
+        stack: str | None = None,
+        bound: Bound | None = None,
+    ) -> bytes:
+        """A line to be written late, if at all; see ``record.gate.recorder``."""
+        try:
+            after = getattr(self.writer, "sequence", None)
+            line = self.encoder.line(level, logger, event, args, fields, failure, stack, bound)
+            return line if after is None else came_after(line, after)
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+            self.writer.ledger.total["internal_error"] += 1
+            return b""
+
+    def late(self, ns: int, line: bytes) -> None:
+        """Write what ``recorded`` gave, with the time it was said at; its number tells when it was written."""
+        try:
+            if line:
+                self.writer.append(False, ns, line)
+        except Exception as error:
+            if raised_by_signal(error):
+                raise
+            self.writer.ledger.total["internal_error"] += 1
+
     def repeated(self, told: Repeated) -> None:
         """Lines that were held back, as one; see ``record.gate.throttle``."""
         message, body = repeated(told)
@@ -108,9 +153,25 @@ class SpoolRoad:
 
     def close(self, *, reopen: bool = False) -> None:
         """Tell what is held back, and end the instance; see ``Writer.close``."""
+        if self.recorder is not None and not reopen:
+            self.recorder.stop()
         if self.throttle is not None:
             self.throttle.tell()
         self.writer.close(time.time_ns(), reopen=reopen)
+
+
+def _recorder(road: SpoolRoad, entrance: Road) -> Recorder | None:
+    """The flight recorder that settings ask for; it keeps nothing that no rule may make a logger say here."""
+    wanted = recorded(road.settings.recorder)
+    if wanted is None:
+        return None
+    from clusterlog.control.rules.effective import Policy, ceilings
+    from clusterlog.record.gate.recorder import Recorder
+
+    policy = Policy(ceilings(road.settings.ceiling))
+    name, slow_s = wanted
+    least = logging.getLevelNamesMapping()[name]
+    return Recorder(entrance, road, RecordHandler().emit, least, int(slow_s * 1e9), policy.ceiling)
 
 
 def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:

@@ -9,7 +9,7 @@ import pytest
 import clusterlog
 
 PUBLIC = {
-    "__version__", "annotate", "bind", "bound", "carry", "dict_config", "dropped", "extract", "flush", "get_logger",
+    "__version__", "annotate", "bind", "bound", "carry", "cluster", "dict_config", "dropped", "extract", "flush", "get_logger",
     "Handler", "inject", "instrument", "JsonFormatter", "request_id", "start", "step", "stop", "unbind",
 }  # fmt: skip
 
@@ -19,11 +19,17 @@ def test_the_public_names_are_these_and_no_others():
     assert set(clusterlog.__all__) == PUBLIC
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__", "cluster"}))
 def test_a_public_name_leads_to_something_documented_that_can_be_called(name):
     found = getattr(clusterlog, name)
     assert callable(found)
     assert found.__doc__
+
+
+def test_the_cluster_is_something_documented_whose_methods_are_too():
+    methods = [name for name in dir(clusterlog.cluster) if not name.startswith("_")]
+    assert {"client", "is_clustered", "nodes", "on_change", "reset_level", "set_level"} <= set(methods)
+    assert all(getattr(type(clusterlog.cluster), name).__doc__ for name in methods)
 
 
 def test_every_public_name_is_listed_before_it_is_first_used(fresh):

@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from clusterlog.control.bus.base import Bus, Changed, Gap, Link, Notice
 from clusterlog.control.members import HEARTBEAT_S, Change, Report, Status, fields_of, opened
@@ -62,7 +63,7 @@ class Agent:
         home: str,
         instance: str,
         lives: Lives,
-        told: Callable[[Iterable[Change], bool], None],
+        told: Callable[[Iterable[Change]], None],
         heartbeat_s: float = HEARTBEAT_S,
         clock: Clock | None = None,
     ) -> None:
@@ -203,10 +204,15 @@ class Agent:
 
     def _say_gap(self, local: Link) -> None:
         """Workers hear over the local bus, which has lost nothing, that something may have been missed elsewhere."""
+        local.send(self._said(GAP))
+
+    def _said(self, topic: str, data: Any = None) -> bytes:
+        """A message of the agent's own, which is passed neither up nor down when it is heard."""
         self._number += 1
-        body = sealed(Envelope(FUNCTIONALITY, GAP, self._sender, self._number), self._sealer)
+        body = sealed(Envelope(FUNCTIONALITY, topic, self._sender, self._number, data), self._sealer)
+        self._sent_up.add(body)
         self._from_network.add(body)
-        local.send(body)
+        return body
 
     def _handed(self, document: bytes, local: Link) -> None:
         try:
@@ -269,19 +275,15 @@ class Agent:
         return any(lease.key.rpartition("/")[0] == node for lease in local.leases())
 
     def _members(self, up: Link, local: Link) -> None:
+        """Look who came and went; the first of those who watch tells the others."""
         found = self._watch.look(up)
-        if found:
-            tells = self._watch.tells
-            self._told(found, tells)
-            if tells:
-                for change in found:
-                    self._number += 1
-                    data = NodeChange.of(change).data()
-                    body = sealed(Envelope(FUNCTIONALITY, CHANGED, self._sender, self._number, data), self._sealer)
-                    self._sent_up.add(body)
-                    self._from_network.add(body)
-                    up.send(body)
-                    local.send(body)
+        if not found or not self._watch.tells:
+            return
+        self._told(found)
+        for change in found:
+            body = self._said(CHANGED, NodeChange.of(change).data())
+            up.send(body)
+            local.send(body)
 
     def _leave(self, up: Link, local: Link) -> None:
         """The process ends: nodes without another worker have left."""

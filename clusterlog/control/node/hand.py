@@ -6,7 +6,7 @@ Everything here holds whether or not there is a bus; it is used by two threads, 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -48,6 +48,7 @@ class Hand:
         self._rules: tuple[Rule, ...] = ()
         self._mine: dict[str, Rule] = {}
         self._untold: list[Audited] = []
+        self._trips: deque[tuple[str, str]] = deque()
         self.changed: Callable[[], None] = lambda: None
         """Called after every change of levels in force, so that the proof follows at once."""
         self.changes = 0
@@ -114,18 +115,28 @@ class Hand:
                 self._put()
             self._alarm.set(self.desired.next_end_s())
 
-    def drifted(self) -> bool:
-        """Notice what the application has configured meanwhile, and say so once; the rules hold over it."""
+    def tripped(self, rule: str, reason: str) -> None:
+        """A rule has spent what it may; said in the thread whose line was one too many, which must not wait."""
+        self._trips.append((rule, reason))
+        self.changed()
+
+    def looked_after(self) -> None:
+        """Notice what the application has configured and what rules have cost meanwhile, and say each once."""
         with self._lock:
-            found = self.force.drifted()
-            for logger, base in found.items():
+            for logger, base in self.force.drifted().items():
+                name = logger or "root"
                 self._tell(
                     "audit",
-                    f"{logger or 'root'} was set to {level_name(base)} by the application: the rules hold over it",
-                    {"instance": self.instance, "levels": {logger or "root": level_name(base)}, "reason": "drift"},
-                    {"change": "drift", "logger": logger or "root", "before": level_name(base)},
+                    f"{name} was set to {level_name(base)} by the application: the rules hold over it",
+                    {"levels": {name: level_name(self.force.effective(logger).level)}, "reason": "drift"},
+                    {"change": "drift", "logger": name, "before": level_name(base)},
                 )
-            return bool(found)
+                self.changes += 1
+            while self._trips:
+                rule, reason = self._trips.popleft()
+                if rule in self._mine:
+                    self._audit("tripped", self._mine[rule], self._mine[rule].level, reason)
+                    self.changes += 1
 
     def keep(self) -> None:
         """Write down what is known, for workers that start and for this one's next life."""

@@ -1,4 +1,4 @@
-"""This worker's place among those of its home: locks that are free the moment their process is gone."""
+"""A worker's place among those of its home: locks that are free the moment their process is gone."""
 
 from __future__ import annotations
 

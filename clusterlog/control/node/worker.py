@@ -188,7 +188,8 @@ class Worker:
                 self._look(link)
                 look = now + about(LOOK_S)
             beaten = now >= beat
-            if self.hand.drifted() or beaten or self.hand.changes != self._said:
+            self.hand.looked_after()
+            if beaten or self.hand.changes != self._said:
                 self._lease(link)
                 beat = now + about(self._heartbeat_s)
             if (beaten or hinted) and self._keeps():
@@ -259,20 +260,19 @@ class Worker:
         found = self._watch.look(link)
         self._tidy(link)
         if self.agent is None:
-            self.tell_changes(found, True)
+            self.tell_changes(found)
 
-    def tell_changes(self, found: Iterable[members.Change], tells: bool) -> None:
-        """Tell of nodes that came and went: this process, and the others where it is ours to tell them."""
+    def tell_changes(self, found: Iterable[members.Change]) -> None:
+        """Tell everybody of nodes that came and went, because it is ours to tell."""
         for change in found:
             node = NodeChange.of(change)
-            self._changed(node)
-            if tells:
-                if self.agent is None:
-                    self._board.send(FUNCTIONALITY, CHANGED, node.data())
-                if node.what == "silence":
-                    seen = f"no word for {change.node.seen_s:.0f} s"
-                    told = {"service": node.service, "node": node.node, "host": node.host}
-                    self._road.tell("silence", f"{node.node} of {node.service} is silent: {seen}", {}, told)
+            if self.agent is None:  # its messages are heard here as well; our own are not
+                self._board.send(FUNCTIONALITY, CHANGED, node.data())
+                self._changed(node)
+            if node.what == "silence":
+                seen = f"no word for {change.node.seen_s:.0f} s"
+                told = {"service": node.service, "node": node.node, "host": node.host}
+                self._road.tell("silence", f"{node.node} of {node.service} is silent: {seen}", {}, told)
 
     def _tidy(self, link: Link) -> None:
         """Take back the leases of dead processes whose node lives on: they are replaced, not missed."""
