@@ -20,12 +20,18 @@ from clusterlog.store.base import Progress, unseen
 SCHEMA = "clusterlog.status/1"
 
 
-def publish(home: Path, url: str, error: str, delivery: Mapping[str, Any] | None = None) -> None:
+def publish(
+    home: Path,
+    url: str,
+    error: str,
+    delivery: Mapping[str, Any] | None = None,
+    syslog: Mapping[str, Any] | None = None,
+) -> None:
     """Write ``run/status.json``: the part of the status only the shipper knows. Failure to do so is no failure.
 
-    ``delivery`` is what ``Dispatch.told`` gives.
+    ``delivery`` is what ``Dispatch.told`` gives, ``syslog`` what has come in by it where a server takes it.
     """
-    told = {"url": url, "error": error, "at_ns": time.time_ns(), "delivery": delivery}
+    told = {"url": url, "error": error, "at_ns": time.time_ns(), "delivery": delivery, "syslog": syslog}
     try:
         replace(home / "run" / "status.json", json.dumps(told).encode(), durable=False)
     except OSError:
@@ -38,7 +44,7 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
     Beside what the contract names, ``store`` has ``promise``, what it means that it takes an event
     (``ship.sinks.promise``); an instance has ``seen_s``, seconds since its last event in the spool, and
     ``waiting``, how many of its events are not delivered; ``dead_reason`` is why the first of the dead letters is one;
-    ``delivery`` is how it goes while a shipper runs.
+    ``delivery`` is how it goes while a shipper runs, ``syslog`` what came in by it where that is ``clusterlog serve``.
     """
     home = settings.home_path
     acknowledged = Acknowledged.load(home)
@@ -75,6 +81,7 @@ def status(settings: Settings, progress: Progress = unseen) -> dict[str, Any]:
         "dead": dead,
         "dead_reason": dead_reason or None,
         "delivery": delivery,
+        "syslog": told.get("syslog") if pid else None,
         "instances": described,
     }
 

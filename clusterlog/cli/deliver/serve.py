@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,6 +33,7 @@ LOSSES_S = 60.0
 
 _REASONS = {
     "cut": "cut",
+    "handshakes": "TLS handshakes failed",
     "misframed": "out of frame",
     "no_room": "without room",
     "not_stored": "not stored",
@@ -95,7 +96,8 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop.by_signal)
         entrance = _entrance(settings, server, found, syslog_clients) if found else None
-        teller, losses = Teller(settings, server.name), Losses(entrance)
+        teller = Teller(settings, server.name, syslog=entrance.told if entrance else lambda: None)
+        losses = Losses(entrance)
 
         def tell(shipper: Shipper) -> None:
             teller.tell(shipper)
@@ -105,6 +107,8 @@ def serve(
         server.run(stop, ready, tell, [entrance] if entrance else [])
     losses.tell(at_once=True)
     paint.say(summary(told_of(server.report), server.name, time.monotonic() - begun))
+    if entrance:
+        paint.say(f"syslog: {taken_in(entrance.told())}")
 
 
 def _doors(syslog: tuple[str, ...], cert: str, key: str, no_tls: bool) -> list[Door]:
@@ -135,6 +139,18 @@ def _entrance(settings: Settings, server: Server, found: list[Door], clients: st
         raise
 
 
+def taken_in(told: Mapping[str, Any]) -> str:
+    """What came in by syslog, for people; ``told`` is ``syslog`` of ``clusterlog.status/1``."""
+    parts = [f"{paint.counted(told['received'], 'line')}, {paint.amount(told['stored'])} stored"]
+    if told["known"]:
+        parts.append(f"{paint.amount(told['known'])} there already")
+    if told["unparsed"]:
+        parts.append(f"{paint.amount(told['unparsed'])} only as text")
+    if told["losses"]:
+        parts.append(dropped({_REASONS.get(reason, reason): count for reason, count in told["losses"].items()}))
+    return "; ".join(parts)
+
+
 class Losses:
     """Says what of syslog did not come as it should, once a minute at most, where there is more of it."""
 
@@ -152,7 +168,9 @@ class Losses:
         counts = self._entrance.losses()
         if counts != self._said:
             self._said, self._due = counts, now + LOSSES_S
-            paint.say(f"syslog: {dropped({_REASONS[reason]: count for reason, count in counts.items()})}")
+            last = self._entrance.last_refused
+            said = dropped({_REASONS[reason]: count for reason, count in counts.items()})
+            paint.say(f"syslog: {said}" + (f", the last from {escaped(last)}" if counts.get("handshakes") else ""))
 
 
 def _look_at_home(settings: Settings) -> None:

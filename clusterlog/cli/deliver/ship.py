@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -153,9 +153,16 @@ class Teller:
     The same is said once a minute at most, and a warning again where its number has grown.
     """
 
-    def __init__(self, settings: Settings, sink: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sink: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        syslog: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    ) -> None:
         self._home = settings.home_path
         self._sink = sink
+        self._syslog = syslog
         self._monotonic = monotonic
         self._error = self._spoken = ""
         self._due = 0.0
@@ -182,7 +189,7 @@ class Teller:
         self._error = error
         if changed or self._monotonic() >= self._due:
             self._due = self._monotonic() + _PUBLISH_S
-            publish(self._home, self._sink, error, told)
+            publish(self._home, self._sink, error, told, self._syslog())
 
     def _may_say(self, text: str) -> bool:
         now = self._monotonic()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from clusterlog.cli import paint
+from clusterlog.cli.deliver.serve import taken_in
 from clusterlog.cli.deliver.ship import dropped
 from clusterlog.cli.home.mend import mend
 from clusterlog.cli.line import escaped
@@ -110,6 +111,8 @@ def _described(told: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if words := in_words(told["store"]["url"]):
         rows.insert(3, ("promise", paint.inked(words, "W") if store["promise"] == "sent" else words))
+    if told["syslog"]:
+        rows.append(("syslog", taken_in(told["syslog"])))
     if error and (cure := mend(error)):
         rows.insert(3, ("mend", paint.inked(cure, "id")))
     if told["delivery"]:

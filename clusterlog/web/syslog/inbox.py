@@ -13,7 +13,7 @@ from clusterlog.web.faults import complain
 from clusterlog.web.intake.bulk import Item
 from clusterlog.web.intake.fates import Intake
 from clusterlog.web.syslog.framing import Frame
-from clusterlog.web.syslog.line import item
+from clusterlog.web.syslog.line import taken
 from clusterlog.web.syslog.message import read
 
 MOST_BYTES = 32 << 20
@@ -30,11 +30,15 @@ class _Waiting(NamedTuple):
 
 
 class Inbox:
-    """Takes messages from any thread. ``stored`` are those that are events now, ``counts`` the others, by reason."""
+    """Takes messages from any thread.
+
+    ``received`` is how many came, ``stored`` how many of them are events now, ``unparsed`` of how many nothing but the
+    text could be kept. ``counts`` are the others, by reason.
+    """
 
     def __init__(self, intake: Intake) -> None:
         self.counts: Counter[str] = Counter()
-        self.stored = 0
+        self.received = self.stored = self.unparsed = 0
         self.on_room: Callable[[], None] = lambda: None
         self._intake = intake
         self._waiting: deque[_Waiting] = deque()
@@ -62,6 +66,7 @@ class Inbox:
         with self._changed:
             for frame in frames:
                 self._waiting.append(_Waiting(peer, frame))
+                self.received += bool(frame.data.strip())
                 self._bytes += len(frame.data) + _OVERHEAD
                 self.counts["cut"] += not frame.whole
             self._changed.notify()
@@ -128,7 +133,11 @@ class Inbox:
 
     def _item(self, frame: Frame, now: datetime) -> Item | None:
         try:
-            return item(read(frame.data, now), whole=frame.whole) if frame.data.strip() else None
+            if not frame.data.strip():
+                return None
+            made, parsed = taken(read(frame.data, now), whole=frame.whole)
+            self.unparsed += not parsed
+            return made
         except Exception as error:  # whatever a stranger's line does to it
             complain(error)
             self.count("refused")

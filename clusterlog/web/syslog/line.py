@@ -47,10 +47,16 @@ _SAID: Mapping[str, frozenset[str]] = {
 
 def item(message: Message, *, whole: bool) -> Item:
     """What is to be stored for a message; one that is not ``whole`` is text, whatever it begins with."""
+    return taken(message, whole=whole)[0]
+
+
+def taken(message: Message, *, whole: bool) -> tuple[Item, bool]:
+    """As ``item``, and whether the message was what it looks like: it has a head, and a body in braces is JSON."""
     body = message.text.lstrip().removeprefix(_COOKIE).lstrip()
-    if whole and body.startswith(b"{"):
+    braces = body.startswith(b"{")
+    if whole and braces:
         try:
-            return _of_json(parsed(body), body, message)
+            return _of_json(parsed(body), body, message), message.severity is not None
         except (Unreadable, TypeError):  # the latter: nested so deeply that it could not be written again
             pass
     text = message.text.decode("utf-8", "replace").strip()
@@ -59,7 +65,7 @@ def item(message: Message, *, whole: bool) -> Item:
         told["http.request.id"] = found[1]
     if not whole:
         told["syslog_cut"] = True
-    return Item("create", "", None, dumps(told))
+    return Item("create", "", None, dumps(told)), message.severity is not None and not braces
 
 
 def _of_json(told: dict[str, Any], body: bytes, message: Message) -> Item:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from clusterlog.web.faults import complain
@@ -33,6 +34,9 @@ class Listener:
         self.urls = [_url(door, made) for door, made, _ in self._open]
         self.streams: dict[_Stream, None] = {}
         self.held = 0
+        self.last_refused = ""
+        """Who was refused by TLS last, and why."""
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_unforeseen)
         self._ended = asyncio.Event()
@@ -59,6 +63,12 @@ class Listener:
     def losses(self) -> dict[str, int]:
         """What did not come as it should, or was lost, by reason."""
         return {reason: count for reason, count in sorted(self._inbox.counts.items()) if count and reason != "known"}
+
+    def told(self) -> dict[str, Any]:
+        """How much has come in, and what became of it: ``syslog`` of ``clusterlog.status/1``."""
+        inbox = self._inbox
+        counts = {"received": inbox.received, "stored": inbox.stored, "known": inbox.counts["known"]}
+        return {**counts, "unparsed": inbox.unparsed, "losses": self.losses()}
 
     def heard(self, stream: _Stream) -> None:
         """Whoever was heard last stands last; where there are too many, the first goes."""
@@ -92,15 +102,8 @@ class Listener:
                 transport, _ = await self._loop.create_datagram_endpoint(lambda: _Datagrams(self._inbox), sock=made)
                 datagrams.append(transport)
                 continue
-            patience = None if tls is None else HANDSHAKE_S
-            server = await self._loop.create_server(
-                lambda: _Stream(self, self._inbox),
-                sock=made,
-                ssl=tls,
-                backlog=self._most,
-                ssl_handshake_timeout=patience,
-            )
-            servers.append(server)
+            begun = partial(_Stream, self, self._inbox) if tls is None else partial(_Handshake, self, self._inbox, tls)
+            servers.append(await self._loop.create_server(begun, sock=made, backlog=self._most))
         self._begun.set()
         await self._ended.wait()
         for server in servers:
@@ -109,8 +112,47 @@ class Listener:
             each.close()
         for stream in list(self.streams):
             stream.close()
+        for task in self._handshakes:
+            task.cancel()
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # they are told that they have ended one step later
+
+    def secure(self, stream: _Stream, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        """Have a connection speak TLS, and count it where it cannot."""
+        task = self._loop.create_task(self._secured(stream, transport, tls))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _secured(self, stream: _Stream, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        try:
+            secured = await self._loop.start_tls(
+                transport, stream, tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except OSError as error:
+            stream.connection_lost(error)
+            if not isinstance(error, ConnectionResetError):  # who looks whether somebody listens has nothing to say
+                self._inbox.count("handshakes")
+                self.last_refused = f"{stream.peer}: {_reason(error)}"
+        else:
+            if secured is not None:
+                stream.secured(secured)
+
+
+class _Handshake(asyncio.Protocol):
+    """A connection that is to speak TLS first: asyncio's own servers tell nobody of handshakes that fail."""
+
+    def __init__(self, listener: Listener, inbox: Inbox, tls: ssl.SSLContext) -> None:
+        self._listener = listener
+        self._inbox = inbox
+        self._tls = tls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plain = cast(asyncio.Transport, transport)
+        plain.pause_reading()
+        stream = _Stream(self._listener, self._inbox)
+        stream.connection_made(plain)
+        self._listener.secure(stream, plain, self._tls)
 
 
 class _Stream(asyncio.Protocol):
@@ -120,13 +162,13 @@ class _Stream(asyncio.Protocol):
         self._listener = listener
         self._inbox = inbox
         self._frames = Frames()
-        self._peer = ""
+        self.peer = ""
         self._misframed = 0
         self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = _host(transport.get_extra_info("peername"))
+        self.peer = _host(transport.get_extra_info("peername"))
         self._listener.heard(self)
 
     def data_received(self, data: bytes) -> None:
@@ -139,7 +181,7 @@ class _Stream(asyncio.Protocol):
         if self._frames.misframed > self._misframed:
             self._inbox.count("misframed", self._frames.misframed - self._misframed)
             self._misframed = self._frames.misframed
-        self._inbox.put(self._peer, found)
+        self._inbox.put(self.peer, found)
         if self._listener.held > MOST_HELD:
             self._inbox.count("no_room")
             self.close()
@@ -150,7 +192,14 @@ class _Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.streams.pop(self, None)
         self._listener.held -= self._frames.size
-        self._inbox.put(self._peer, self._frames.end())
+        self._inbox.put(self.peer, self._frames.end())
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """It speaks TLS from here on. What came with the end of the handshake has been read already."""
+        plain, self._transport = self._transport, transport
+        if self._waits:
+            transport.pause_reading()
+            plain.resume_reading()
 
     def resume(self) -> None:
         """There is room again."""
@@ -174,6 +223,12 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._inbox.count("no_room")
         else:
             self._inbox.put(_host(addr), [Frame(data.rstrip(_TRAILER), True)])
+
+
+def _reason(error: OSError) -> str:
+    """Why a handshake failed, in OpenSSL's words without its file and line."""
+    reason = getattr(error, "reason", None) or str(error)
+    return getattr(error, "verify_message", "") or str(reason).replace("_", " ").lower()
 
 
 def _host(address: Any) -> str:

@@ -109,6 +109,14 @@ def test_what_is_cut_is_counted_and_empty_messages_are_nothing(disk):
     assert inbox.counts["cut"] == 1 and inbox.stored == 1
 
 
+def test_what_came_is_counted_and_of_how_much_only_the_text_could_be_kept(disk):
+    read = (b"<13>1 - - - - - - text", b'<13>1 - - - - - - {"a":1}', b"<13>Nov  3 12:00:00 h app: text")
+    odd = (b"no head", b'<13>1 - - - - - - {"a":', b'{"a":1}', b"<999>1 - - - - - - text")
+    inbox = begun(disk, ("p", frames(*read, *odd, b" ")))
+    inbox.end()
+    assert (inbox.received, inbox.stored, inbox.unparsed) == (7, 7, 4)
+
+
 def test_an_event_that_is_there_already_is_no_loss(tmp_path):
     body = b'<13>1 - - - - - - {"@timestamp":"2026-11-03T12:00:00Z","event":{"id":"a-1","dataset":"clusterlog.app"}}'
     with closing(EmbeddedStore.open(tmp_path / "store", "write")) as store:

@@ -182,6 +182,92 @@ def is_refused(context, where):
         return True
 
 
+@pytest.fixture
+def secured(serve, tmp_path):
+    """A server that speaks TLS with those it knows, and what to know it by."""
+    made = Certificates(tmp_path)
+    server, client = made.server(), made.server("client")
+    options = ("--tls-cert", str(server), "--tls-key", str(server.with_suffix(".key")))
+    process = serve(*options, "--syslog", "127.0.0.1:0", "--syslog-clients", str(made.authority()))
+    context = ssl.create_default_context(cafile=str(made.authority()))
+    context.load_cert_chain(client, client.with_suffix(".key"))
+    return process, context
+
+
+def by_tls(process, context):
+    stream = socket.create_connection(("127.0.0.1", port(process, "tls")), PATIENCE)
+    return context.wrap_socket(stream, server_hostname="localhost")
+
+
+def asked(process, context, count):
+    """All that is stored, once it is so much."""
+    return until(lambda: len(found := _asked_by_tls(process, context)) >= count and found)
+
+
+def said_last(process):
+    assert process.end() == 0
+    return process.console.read_text().splitlines()[-1]
+
+
+def status(process):
+    """What `clusterlog status` says of syslog."""
+    from clusterlog.ship.status import status
+
+    return status(load({"home": str(process.home)}, environ={}))["syslog"]
+
+
+def test_handshakes_that_fail_are_counted_and_told_with_the_last_ones_reason(secured):
+    process, context = secured
+    for data in (HEAD + b"not by TLS\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello"):
+        with socket.create_connection(("127.0.0.1", port(process, "tls")), PATIENCE) as stream:
+            stream.sendall(data)
+            assert is_ended(stream)
+    with by_tls(process, context) as stream:
+        stream.sendall(HEAD + b"by TLS\n")
+        asked(process, context, 1)
+    assert process.end() == 0
+    said = process.console.read_text()
+    assert "syslog: 3 TLS handshakes failed, the last from 127.0.0.1: " in said
+    assert "syslog: 1 line, 1 stored; 3 TLS handshakes failed" in said.splitlines()[-1]
+
+
+def test_whoever_looks_whether_somebody_listens_is_no_handshake_that_failed(secured):
+    process, context = secured
+    for _ in range(20):
+        socket.create_connection(("127.0.0.1", port(process, "tls")), PATIENCE).close()
+    with by_tls(process, context) as stream:
+        stream.sendall(HEAD + b"by TLS\n")
+        asked(process, context, 1)
+    assert said_last(process) == "syslog: 1 line, 1 stored"
+
+
+def test_what_comes_at_once_with_the_end_of_a_handshake_is_read(secured):
+    process, context = secured
+    for number in range(50):
+        with by_tls(process, context) as stream:
+            stream.sendall(b"".join(counted(HEAD + b"%d of %d" % (line, number)) for line in range(20)))
+    asked(process, context, 1000)
+    assert said_last(process) == "syslog: 1,000 lines, 1,000 stored"
+
+
+def test_a_handshake_that_never_ends_makes_room_as_any_silent_connection_does_and_ends_with_the_server(secured):
+    process, _ = secured
+    with socket.create_connection(("127.0.0.1", port(process, "tls")), PATIENCE) as stream:
+        stream.sendall(b"\x16\x03\x01\x02\x00\x01")
+        assert process.end() == 0
+        assert is_ended(stream)
+    assert "internal error" not in process.console.read_text()
+
+
+def test_what_came_in_is_said_at_the_end_and_by_status(process):
+    with connected(process) as stream:
+        stream.sendall(HEAD + b"text\n" + HEAD + b'{"half\n' + b"nothing\n")
+        until(lambda: (status(process) or {}).get("stored") == 3)
+    assert status(process) == {"received": 3, "stored": 3, "known": 0, "unparsed": 2, "losses": {}}
+    assert said_last(process) == "syslog: 3 lines, 3 stored; 2 only as text"
+    assert status(process) is None
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
