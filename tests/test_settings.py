@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterlog.errors import NotAllowed, SettingError
-from clusterlog.settings import Settings, load, names, rate
+from clusterlog.settings import Settings, load, names, rate, recorded
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_table_in_pyproject_counts_and_other_projects_files_do_not_matter(put,
         ({"disk_limit": "much"}, "expected a size such as 1048576, 512MiB"),
         ({"bus": "reddis://x"}, r"expected off, or a URL that begins with .*did you mean redis:\?"),
         ({"role": "admin"}, "expected one of apply, send, receive"),
-        ({"recorder": "loud"}, "expected off, or one of DEBUG, INFO"),
+        ({"recorder": "loud"}, "such as DEBUG/2s: one of DEBUG, INFO"),
         ({"ceiling": "shop=LOUD"}, "expected one of DEBUG, INFO"),
         ({"ceiling": "=INFO"}, "expected LEVEL or logger=LEVEL"),
         ({"store": "htp://x"}, r"expected a URL that begins with http:, https: \(did you mean http:\?\)"),
@@ -311,6 +311,14 @@ def test_the_ceiling_of_rules_names_levels_and_loggers_and_keeps_wires_quiet_unl
     assert put().ceiling == ("DEBUG", "botocore=INFO", "httpcore=INFO", "urllib3=INFO")
     assert put({"ceiling": "info, shop.db = debug"}).ceiling == ("INFO", "shop.db=DEBUG")
     assert put(env={"CLUSTERLOG_CEILING": "WARNING"}).ceiling == ("WARNING",)
+
+
+def test_the_recorder_may_say_when_a_request_is_slow(put):
+    assert recorded(put({"recorder": "info/250ms"}).recorder) == ("INFO", 0.25)
+    assert recorded(put({"recorder": "DEBUG"}).recorder) == ("DEBUG", 1.0)
+    assert recorded(put().recorder) is None
+    with pytest.raises(SettingError, match="such as DEBUG/2s: a duration"):
+        put({"recorder": "DEBUG/soon"})
 
 
 def test_the_settings_of_the_clusters_hand_have_their_forms(put, tmp_path):

@@ -227,6 +227,8 @@ class Extracted:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         token, new, entered = self._entered.pop()
+        if new.recorded is not None:
+            new.recorded.over(new, error is not None)
         new.end()
         restore(token, entered)
 

@@ -46,6 +46,16 @@ class Origin:
         }
 
 
+def came_after(line: bytes, sequence: int) -> bytes:
+    """A line that will be numbered late, with the number of what was written last when it was said.
+
+    The numbers of a process are its causal order, and where such a line belongs is behind that one. ``line`` is
+    without its head, as ``Encoder.line`` gives it; one that was made by hand has no place for it, and stays.
+    """
+    # Quotation marks of texts are escaped, so that the first place that looks so is the object itself.
+    return line.replace(b',"clusterlog":{', b',"clusterlog":{"recorded":{"after":%d},' % sequence, 1)
+
+
 def legal(facts: Mapping[str, Any], sanitizer: Sanitizer) -> dict[str, Any]:
     """Nested facts, legal and without secrets, at a fifth of what the sanitizer's own walk costs.
 

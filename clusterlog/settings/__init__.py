@@ -6,7 +6,7 @@ knows what a setting is for; nothing is read but those files.
 
 from clusterlog.settings.origins import load, without_credentials
 from clusterlog.settings.table import Settings, names
-from clusterlog.settings.values import BUSES, ROLES, SINKS, named, rate, seconds
+from clusterlog.settings.values import BUSES, ROLES, SINKS, named, rate, recorded, seconds
 
 __all__ = [
     "BUSES",
@@ -17,6 +17,7 @@ __all__ = [
     "named",
     "names",
     "rate",
+    "recorded",
     "seconds",
     "without_credentials",
 ]

@@ -102,7 +102,7 @@ class Settings:
     recorder: str = _setting(
         recorder,
         "off",
-        "keeps a request's lines from this level on, to write them if it fails or is slow: off, or DEBUG",
+        "keeps a request's lines from this level on, written if it fails or is slow (1 s): off, DEBUG, DEBUG/2s",
     )
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

@@ -33,6 +33,10 @@ ROLES = ("apply", "send", "receive")
 """What a node may do: apply levels; that, and change them; only hear messages."""
 
 
+SLOW_S = 1.0
+"""A request that takes so long is slow, where the setting ``recorder`` does not say otherwise."""
+
+
 def seconds(value: Any) -> float:
     """``60``, ``"60s"``, ``"15m"``, ``"2h"``, ``"7d"`` in seconds. Raises ValueError with the accepted forms."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd]?)", str(value).strip())
@@ -112,13 +116,28 @@ def role(value: Any) -> str:
 
 
 def recorder(value: Any) -> str:
-    """``off``, or the level from which a request's lines are kept aside, in upper case."""
-    if value is False or str(value).strip().lower() in ("off", "no", "0", "false", ""):
+    """``off``, or the level from which a request's lines are kept aside and when one is slow: ``DEBUG``, ``DEBUG/2s``.
+
+    Raises ValueError with the forms.
+    """
+    written = str(value).strip()
+    if value is False or written.lower() in ("off", "no", "0", "false", ""):
         return "off"
+    name, slash, slow = written.partition("/")
     try:
-        return level(value)
+        if slash:
+            seconds(slow)
+        return level(name) + slash + slow.strip()
     except ValueError as error:
-        raise ValueError(f"off, or {error}") from None
+        raise ValueError(f"off, or a level and perhaps when a request is slow, such as DEBUG/2s: {error}") from None
+
+
+def recorded(recorder: str) -> tuple[str, float] | None:
+    """Level and seconds of a setting ``recorder``; ``None`` where it is off."""
+    if recorder == "off":
+        return None
+    name, _, slow = recorder.partition("/")
+    return name, seconds(slow) if slow else SLOW_S
 
 
 def ceiling(value: Any) -> tuple[str, ...]:

@@ -190,6 +190,12 @@ class Shown:
         """The writer's."""
         return self._writer.ledger
 
+    @property
+    def sequence(self) -> int | None:
+        """The writer's, if it numbers what it writes."""
+        found: int | None = getattr(self._writer, "sequence", None)
+        return found
+
     def append(self, priority: bool, ns: int, rest: bytes, flags: int = 0) -> None:
         """Keep one document, then show it."""
         self._writer.append(priority, ns, rest, flags)

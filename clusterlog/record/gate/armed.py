@@ -92,6 +92,11 @@ def admitted(scope: Scope, level: int, logger: logging.Logger) -> bool:
     return False
 
 
+def admitted_beside(mine: Admits, scope: Scope, level: int, logger: logging.Logger) -> bool:
+    """Whether anybody but ``mine`` wants that line of that scope."""
+    return any(admits(scope, level, logger) for admits in _asked if admits != mine)
+
+
 def _enabled(patch: Patch) -> Any:
     original = patch.original
 

@@ -40,7 +40,8 @@ KEYWORD = """
 """
 
 LONG = """
-    clusterlog.call.status_code clusterlog.error.left_out clusterlog.repeated.count clusterlog.span.dropped.attributes
+    clusterlog.call.status_code clusterlog.error.left_out clusterlog.recorded.after clusterlog.repeated.count
+    clusterlog.span.dropped.attributes
     clusterlog.span.dropped.events clusterlog.span.dropped.links clusterlog.span.events.offset_ns
     clusterlog.state.backlog_bytes clusterlog.state.backlog_events clusterlog.state.count clusterlog.state.first_seq
     clusterlog.state.last_seq clusterlog.state.torn_bytes clusterlog.websocket.close_code
