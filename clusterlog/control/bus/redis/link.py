@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 from clusterlog.control.bus import base
-from clusterlog.control.bus.base import KEPT_S, Changed, Gap, Lease, Message, Notice, Snapshot, sendable
+from clusterlog.control.bus.base import KEPT_S, MOST_MESSAGE, Changed, Gap, Lease, Message, Notice, Snapshot, sendable
 from clusterlog.control.bus.bell import Waker
 from clusterlog.control.bus.forking import closed_in_children
 from clusterlog.control.bus.redis.address import Address
@@ -16,6 +17,9 @@ from clusterlog.errors import BusUnreachable, Conflict
 
 PUSHED = 1 << 10
 """Up to so many bytes the document itself is pushed: then nobody has to come and read it."""
+
+_HEAD = re.compile(rb"(\d+) (\d+) [^\n]*\n")
+"""When a lease was said, and for how long it is good, both in microseconds; the version it counts under."""
 
 
 class RedisBus:
@@ -63,7 +67,7 @@ class RedisLink:
         except BaseException:
             self._waker.close()
             raise
-        self._look_at = time.monotonic() + base.SILENCE_S / 3
+        self._looked_at = time.monotonic()
         closed_in_children(self)
 
     def read(self) -> Snapshot:
@@ -92,11 +96,12 @@ class RedisLink:
         now = int(seconds) * 1_000_000 + int(micros)
         found = []
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            head, _, body = value.partition(b"\n")
-            said, ttl, _ = head.split(b" ", 2)
-            lease = Lease(key.decode(), body, max(0, now - int(said)) / 1e6, int(ttl) / 1e6)
-            if lease.age_s <= lease.ttl_s + KEPT_S:
-                found.append(lease)
+            head = _HEAD.match(value)
+            if head is None:  # a stranger's
+                continue
+            age_s, ttl_s = max(0, now - int(head[1])) / 1e6, int(head[2]) / 1e6
+            if age_s <= ttl_s + KEPT_S:
+                found.append(Lease(key.decode("utf-8", "replace"), value[head.end() :], age_s, ttl_s))
         return tuple(found)
 
     def leased(self, version: str) -> int:
@@ -121,7 +126,7 @@ class RedisLink:
             if come or self._woken or now >= end:
                 self._woken = False
                 return come
-            self._waker.wait(min(end, self._look_at) - now, self._push)
+            self._waker.wait(min(end, self._looked_at + base.SILENCE_S / 3) - now, self._push)
 
     def wake(self) -> None:
         """See ``Link``."""
@@ -156,16 +161,16 @@ class RedisLink:
         if kind != b"message":
             return None
         if channel == self._keys.messages.encode():
-            return Message(content)
-        return Changed(content[1:] if content[:1] == b"d" else None)
+            return Message(content) if len(content) <= MOST_MESSAGE else Gap()  # no link sends such
+        return Changed(content[1:] if content[:1] == b"d" and len(content) <= PUSHED + 1 else None)
 
     def _look(self, now: float) -> None:
         """Whether the listening connection gives signs of life, and its server still takes changes."""
         if self._asked_at and now - self._asked_at > base.SILENCE_S * 2 / 3:
             raise BusUnreachable(f"{self._push.where}: has been silent for {base.SILENCE_S:g} s")
-        if now < self._look_at:
+        if now < self._looked_at + base.SILENCE_S / 3:
             return
-        self._look_at = now + base.SILENCE_S / 3
+        self._looked_at = now
         self._asked_at = self._asked_at or now
         self._push.say("PING")
         if not takes_changes(self._commands):

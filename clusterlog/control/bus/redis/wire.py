@@ -92,10 +92,16 @@ class Wire:
         self.where = str(place)
         patience_s = patience_s or base.PATIENCE_S
         options: dict[str, Any] = {
-            "host": place.host, "port": place.port, "db": number, "protocol": 2, "retry": Retry(NoBackoff(), 0),
-            "username": login.user or None, "password": login.password() or None,
+            "host": place.host,
+            "port": place.port,
+            "db": number,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "username": login.user or None,
+            "password": login.password() or None,
             # Half for the way there, half for the first answer: nobody may be there, or somebody who says nothing.
-            "socket_connect_timeout": patience_s / 2, "socket_timeout": patience_s / 2,
+            "socket_connect_timeout": patience_s / 2,
+            "socket_timeout": patience_s / 2,
         }
         if tls is not None:
             options |= {"ssl_ca_certs": tls.ca or None, "ssl_certfile": tls.own or None, "ssl_keyfile": tls.key or None}
