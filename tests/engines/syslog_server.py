@@ -14,6 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from fetch import CACHE
+from programs import program
+
 PATIENCE = 30.0
 _NAME = r"[\x21-\x7e]"
 _SD_NAME = r"[\x21\x23-\x3c\x3e-\x5c\x5e-\x7e]{1,32}"
@@ -133,12 +136,48 @@ class Rsyslog:
 
     def wait_for_port(self, port: int) -> None:
         """Until it listens."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            assert self._process.poll() is None and time.monotonic() < end, self._told.read_text()
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return
-            time.sleep(0.02)
+        _wait_for_port(port, self._process, self._told)
+
+
+class SyslogNg:
+    """The real syslog-ng, with a configuration. Its package cannot be installed beside rsyslog's: see ``.ci/run``."""
+
+    def __init__(self, directory: Path, configuration: str) -> None:
+        root = CACHE / "syslog-ng"
+        unpacked = root / "usr/sbin/syslog-ng"
+        file = directory / "syslog-ng.conf"
+        file.write_text(f"@version: 3.38\noptions {{ log-msg-size(1048576); stats-freq(0); }};\n{configuration}")
+        argv = [str(unpacked) if unpacked.exists() else program("syslog-ng", "syslog-ng-core"), "-F", "-f", str(file)]
+        argv += ["--persist-file", str(directory / "persist"), "--control", str(directory / "control")]
+        argv += ["--pidfile", str(directory / "syslog-ng.pid"), "--no-caps", "--stderr"]
+        env = dict(os.environ)
+        if unpacked.exists():
+            modules = next((root / "usr/lib/syslog-ng").glob("[0-9]*"))
+            argv += ["--module-path", str(modules)]
+            env["LD_LIBRARY_PATH"] = str(modules.parent)
+        self._told = directory / "syslog-ng.log"
+        with self._told.open("ab") as told:
+            self._process = subprocess.Popen(argv, stdout=told, stderr=told, cwd=directory, env=env)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+
+    def wait_for_port(self, port: int) -> None:
+        """Until it listens."""
+        _wait_for_port(port, self._process, self._told)
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], told: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None and time.monotonic() < end, told.read_text()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
 
 
 def free_port() -> int:

@@ -42,12 +42,18 @@ def message(event: Event, ink: Ink) -> Message:
         reason = text(event.document, "event.reason")
         answer = status or f"no response{reason and f' ({reason})'}"
         if asked:
-            return Message(asked, f"{ink.leads_to} {answer}", took and f"in {took}")
+            return Message(asked, f"{ink.leads_to} {answer}{_chosen(event)}", took and f"in {took}")
     if event.kind == "call" and (asked := request_line(event)):
         answer = status or ("failed" if event.failed else "")
         return Message(f"{ink.leads_to} {asked}", answer, took and f"in {took}")
     words = text(event.document, "message").rstrip("\n")  # uvicorn ends one with an empty line
     return Message(words, took=f"took {took}" if event.kind == "span" and took else "")
+
+
+def _chosen(event: Event) -> str:
+    """Whom a balancer sent a request to."""
+    node = text(event.document, "service.node.name") if event.is_edge else ""
+    return node and (f" by {node}" if event.answered else f", {node} gave no answer")
 
 
 def raised(event: Event) -> str:

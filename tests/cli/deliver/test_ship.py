@@ -282,6 +282,19 @@ def test_status_of_a_shipper_that_runs_names_its_process(run, home, shipping):
     assert f"shipper   running, process {shipping.pid}" in run("status").lines
 
 
+def test_status_tells_what_a_server_has_taken_in_by_syslog(run, said):
+    from clusterlog.ship.homelock import HomeLock
+    from clusterlog.ship.status import publish
+
+    counts = {"received": 1200, "stored": 1190, "known": 3, "unparsed": 4, "losses": {"cut": 5, "handshakes": 2}}
+    with HomeLock.take(said.path):
+        publish(said.path, "", "", syslog=counts)
+        assert json.loads(run("status", "--json").out)["syslog"] == counts
+        told = "1,200 lines, 1,190 stored; 3 there already; 4 only as text; 2 TLS handshakes failed, 5 cut"
+        assert f"syslog    {told}" in run("status").lines
+    assert json.loads(run("status", "--json").out)["syslog"] is None  # of a server that has ended
+
+
 def test_losses_are_told_by_reason(run, home):
     speaker = home.speaker()
     speaker.say("kept")

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from certificates import Certificates
-from syslog_server import Rsyslog
+from syslog_server import Rsyslog, SyslogNg
 
 from clusterlog.settings import load
 from clusterlog.ship.sinks import open_sink
@@ -191,6 +191,7 @@ def secured(serve, tmp_path):
     process = serve(*options, "--syslog", "127.0.0.1:0", "--syslog-clients", str(made.authority()))
     context = ssl.create_default_context(cafile=str(made.authority()))
     context.load_cert_chain(client, client.with_suffix(".key"))
+    process.files = {"ca": made.authority(), "cert": client, "key": client.with_suffix(".key")}
     return process, context
 
 
@@ -322,6 +323,27 @@ def test_rsyslogd_sends_here_by_tls(serve, tmp_path):
         until(lambda: len(_asked_by_tls(process, context)) >= 100)
     messages = {each["message"] for each in _asked_by_tls(process, context)}
     assert messages >= {f"line {number}" for number in range(100)}
+
+
+def test_syslog_ng_sends_here_by_tls(secured, tmp_path):
+    process, context = secured
+    files = process.files
+    source = tmp_path / "lines.log"
+    source.write_text("".join(f"line {number} request_id=r{number}\n" for number in range(200)))
+    configuration = f"""
+        source lines {{ file("{source}" flags(no-parse) program-override("shop")); }};
+        destination here {{
+            syslog("localhost" port({port(process, "tls")}) transport("tls") tls(
+                ca-file("{files["ca"]}") cert-file("{files["cert"]}") key-file("{files["key"]}")
+                peer-verify(required-trusted)));
+        }};
+        log {{ source(lines); destination(here); }};
+    """
+    with SyslogNg(tmp_path, configuration):
+        events = asked(process, context, 200)
+    assert {each["http"]["request"]["id"] for each in events} == {f"r{number}" for number in range(200)}
+    assert {each["service"]["name"] for each in events} == {"shop"}
+    assert said_last(process) == "syslog: 200 lines, 200 stored"
 
 
 def _asked_by_tls(process, context):

@@ -5,7 +5,7 @@ import socket
 import ssl
 
 import pytest
-from syslog_server import PATIENCE, Rsyslog, SyslogServer, free_port
+from syslog_server import PATIENCE, Rsyslog, SyslogNg, SyslogServer, free_port
 
 from clusterlog.errors import SettingError, StoreUnavailable
 from clusterlog.settings import load
@@ -127,6 +127,32 @@ def test_rsyslogd_reads_them_by_tls_from_whom_it_knows(opened, batch, certificat
         sink.close()
         _wait_for_lines(out, 100)
     assert [json.loads(each) for each in out.read_text().splitlines()] == sent_bodies(sent)
+
+
+def test_syslog_ng_reads_them_by_tls_from_whom_it_knows(opened, batch, certificates, tmp_path):
+    port, out = free_port(), tmp_path / "out"
+    server, own = certificates.server(), certificates.server("sender")
+    configuration = f"""
+        source clusterlog {{
+            syslog(ip("127.0.0.1") port({port}) transport("tls") tls(
+                cert-file("{server}") key-file("{server.with_suffix(".key")}")
+                ca-file("{certificates.authority()}") peer-verify(required-trusted)));
+        }};
+        destination out {{ file("{out}" template("$PROGRAM|$MSGID|${{.SDATA.clusterlog@32473.event_id}}|$MSG\\n")); }};
+        log {{ source(clusterlog); destination(out); }};
+    """
+    sent = batch(1, 100, pad=5_000)
+    with SyslogNg(tmp_path, configuration) as syslog_ng:
+        syslog_ng.wait_for_port(port)
+        given = {"cert_file": str(own), "key_file": str(own.with_suffix(".key"))}
+        sink = opened(f"syslog+tls://localhost:{port}", ca_file=str(certificates.authority()), **given)
+        sink.deliver(sent)
+        sink.close()
+        _wait_for_lines(out, 100)
+    lines = [line.split("|", 3) for line in out.read_text().splitlines()]
+    assert [json.loads(each[3]) for each in lines] == sent_bodies(sent)
+    assert [each[2] for each in lines] == [each.id for each in sent]
+    assert {each[1] for each in lines} == {"clusterlog.access"}
 
 
 def _wait_for_lines(file, count):
