@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from clusterlog.control.bus.base import SILENCE_S, Bus, Link, Notice
+from clusterlog.control.bus.base import SILENCE_S, Bus, Changed, Link, Notice
 from clusterlog.errors import BusUnreachable
 from clusterlog.web.hub.feed import Feed
 
@@ -55,16 +55,29 @@ class Cluster:
             self._left_at = time.monotonic()
 
     def ask(self, work: Callable[[Link], Result]) -> Result:
-        """What ``work`` returns of a link, for one thread after the other. Raises what the link does."""
+        """What ``work`` returns of a link, for one thread after the other. Raises what the link does.
+
+        A link that failed has done nothing: where it did so at once, as its file is another one by now, a new one is
+        tried.
+        """
         with self._asking:
-            if self._link is None:
-                self._link = self._bus.open()
-            try:
-                return work(self._link)
-            except BusUnreachable:
-                self._link.close()
-                self._link = None
-                raise
+            begun = time.monotonic()
+            if self._link is not None:
+                try:
+                    return self._done(self._link, work)
+                except BusUnreachable:
+                    if time.monotonic() > begun + AGAIN_S:
+                        raise
+            self._link = self._bus.open()
+            return self._done(self._link, work)
+
+    def _done(self, link: Link, work: Callable[[Link], Result]) -> Result:
+        try:
+            return work(link)
+        except BusUnreachable:
+            link.close()
+            self._link = None
+            raise
 
     async def news(self, after: str, hold_s: float) -> bytes:
         """What came behind ``after``, as soon as there is something, or that nothing did for ``hold_s`` seconds."""
@@ -91,25 +104,28 @@ class Cluster:
                 self._link.close()
 
     def _hear(self) -> None:
-        while True:
-            try:
-                while not self._ending.is_set():
+        try:
+            while not self._ending.is_set():
+                try:
                     if come := self._hearing.wait(SILENCE_S):
                         self._loop.call_soon_threadsafe(self._tell, come)
-            except BusUnreachable:
-                pass  # the file is not what it was: the next link begins with a gap, and everybody hears of that
-            except RuntimeError:  # the loop is closed
-                break
+                except BusUnreachable:
+                    self._hearing.close()
+                    if not self._opened_again():
+                        return
+                    # Its first notice is a gap, for messages; the document may be another one as well.
+                    self._loop.call_soon_threadsafe(self._tell, (Changed(),))
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+        finally:
             self._hearing.close()
-            if not self._opened_again():
-                break
-        self._hearing.close()
 
     def _opened_again(self) -> bool:
-        while not self._ending.wait(AGAIN_S):
+        while not self._ending.is_set():
             with suppress(BusUnreachable):
                 self._hearing = self._bus.open()
                 return True
+            self._ending.wait(AGAIN_S)
         return False
 
     def _tell(self, come: tuple[Notice, ...]) -> None:

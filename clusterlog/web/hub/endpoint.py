@@ -11,13 +11,14 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clusterlog.control.bus.base import MOST_MESSAGE, Bus, Link
+from clusterlog.control.bus.base import MOST_MESSAGE, PATIENCE_S, Bus, Link
 from clusterlog.control.bus.hub.protocol import HOLD_S, MOST_REQUEST, decoded, encoded, lease_told, members, present
 from clusterlog.encode.compact import dumps
 from clusterlog.errors import BusUnreachable, ClusterlogError, Conflict
 from clusterlog.web.faults import BUSY, CONFLICT, ILLEGAL, JSON, PARSING, TOO_LARGE, UNAVAILABLE, Fault, known
 from clusterlog.web.hub.cluster import Cluster
-from clusterlog.web.intake.body import PATIENCE_S, too_slow
+from clusterlog.web.intake.body import PATIENCE_S as COMING_IN_S
+from clusterlog.web.intake.body import too_slow
 
 MOST_CLUSTERS = 16
 """Name spaces of one hub: each has a thread and two links. One that nobody uses makes room."""
@@ -123,11 +124,14 @@ class Hub:
         cluster = await self._cluster(request)
         try:
             with cluster.in_use():
-                return await to_thread.run_sync(cluster.ask, work, limiter=self._threads)
+                async with asyncio.timeout(PATIENCE_S):  # for a thread: nobody waits for it any longer
+                    return await to_thread.run_sync(cluster.ask, work, limiter=self._threads)
         except Conflict as conflict:
             raise Fault(409, CONFLICT, str(conflict)) from None
         except BusUnreachable as error:
             raise Fault(503, UNAVAILABLE, str(error), _AGAIN) from None
+        except TimeoutError:
+            raise Fault(503, BUSY, "the bus of this server is busy", _AGAIN) from None
 
     async def _cluster(self, request: Request) -> Cluster:
         name = request.query_params.get("cluster", "")
@@ -221,7 +225,7 @@ async def _body(request: Request, most: int) -> bytes:
         raise _too_large(most)
     size = 0
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(COMING_IN_S):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > most:

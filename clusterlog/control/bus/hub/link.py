@@ -14,7 +14,6 @@ from clusterlog.control.bus import base
 from clusterlog.control.bus.base import Gap, Lease, Notice, Snapshot, sendable
 from clusterlog.control.bus.bell import Waker
 from clusterlog.control.bus.hub.protocol import (
-    HOLD_S,
     MOST_REQUEST,
     PORT,
     ROOT,
@@ -34,6 +33,8 @@ from clusterlog.settings.servers.trust import Pin, verifying
 
 Told = TypeVar("Told")
 
+HOLDS = 3
+"""How many times a server says in ``SILENCE_S`` that there is nothing new."""
 _SCHEMES = {"hub+http": PORT, "hub+https": PORT}
 
 
@@ -96,7 +97,7 @@ class HubLink:
         self._source = source
         self._cluster = cluster
         self._calls, self._news = Wire(way), Wire(way)
-        self._asked_at: float | None = None
+        self._silent_at: float | None = None
         self._after = ""
         self._closed = False
         self._waker = Waker()
@@ -146,20 +147,21 @@ class HubLink:
             if self._pending:
                 come, self._pending = self._pending, ()
                 return come
-            if self._asked_at is None:
-                self._news.ask("GET", self._path("/notices", after=self._after, hold=f"{HOLD_S:g}"))
-                self._asked_at = time.monotonic()
+            if self._silent_at is None:
+                # Another connection would hear what a cut one missed; that it was cut is to be known all the same.
+                hold = f"{base.SILENCE_S / HOLDS:g}"
+                self._news.ask("GET", self._path("/notices", after=self._after, hold=hold), anew=False)
+                self._silent_at = time.monotonic() + base.SILENCE_S
             if self._news.has_come():
-                self._asked_at = None
+                self._silent_at = None
                 self._after, self._pending = self._noticed(self._judged(self._news.answer()))
                 continue
             now = time.monotonic()
-            silent = self._asked_at + base.SILENCE_S
-            if now >= silent:
+            if now >= self._silent_at:
                 raise BusUnreachable(f"{self._name}: nothing was heard for {base.SILENCE_S:.0f} s")
             if now >= end:
                 return ()
-            if self._waker.wait(min(end, silent) - now, self._news):
+            if self._waker.wait(min(end, self._silent_at) - now, self._news):
                 return ()
 
     def wake(self) -> None:

@@ -55,12 +55,17 @@ class Wire:
         """What can be waited for."""
         return self._timed.socket.fileno() if self._timed is not None else -1
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> None:
-        """Send a request. A connection that the server has ended meanwhile is made anew. Raises BusUnreachable."""
+    def ask(self, method: str, path: str, body: bytes | None = None, *, anew: bool = True) -> None:
+        """Send a request. ``anew`` is whether a connection that was ended meanwhile may be replaced by another one.
+
+        One that the server has announced to end always is. Raises BusUnreachable.
+        """
         if os.getpid() != self._pid:
             raise BusUnreachable(f"{self._name}: a parent process opened this link: open another one")
         try:
             if self._timed is not None and self._timed.is_stale():
+                if not anew:
+                    raise http.client.RemoteDisconnected("closed")
                 self.close()
             connection, timed = self._opened()
             timed.end = time.monotonic() + base.PATIENCE_S

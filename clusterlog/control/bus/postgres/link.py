@@ -70,7 +70,7 @@ class PostgresLink:
         self._document, self._cursor, process = self._looked(self._ask(self._sql.look, cluster))
         # A pooler makes up the process it tells of. It may give this connection to others between two transactions.
         self._polls = not hears or (address.listen is None and process != session.process)
-        self._due = time.monotonic() + self._every
+        self._looked_at = time.monotonic()
         self._waker = Waker()
 
     def read(self) -> Snapshot:
@@ -140,8 +140,8 @@ class PostgresLink:
             self._waker.close()
 
     @property
-    def _every(self) -> float:
-        return POLL_S if self._polls else base.SILENCE_S / LOOKS
+    def _due(self) -> float:
+        return self._looked_at + (POLL_S if self._polls else base.SILENCE_S / LOOKS)
 
     def _come(self) -> tuple[Notice, ...]:
         """What has come, without waiting for more of it than was told."""
@@ -165,7 +165,7 @@ class PostgresLink:
             self._behind = True
 
     def _begin_look(self) -> None:
-        self._due = time.monotonic() + self._every
+        self._looked_at = time.monotonic()
         self._session.begin(self._sql.look, self._cluster)
 
     def _take_look(self) -> None:
