@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 from clusterlog.search.story.event import Document, text, whole
 
 if TYPE_CHECKING:
-    from clusterlog.cli.control.reach import Cluster
+    from clusterlog.cli.home.cluster import Cluster
     from clusterlog.store.base import Store
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -217,7 +217,7 @@ def _newest(ctx: click.Context, where: Any) -> Iterator[Document]:
 @contextmanager
 def _cluster(ctx: click.Context) -> Iterator[Cluster]:
     """The cluster as it is. Raises what reaching it raises, and TimeoutError where that takes its time."""
-    from clusterlog.cli.control.reach import OPTIONS, reached
+    from clusterlog.cli.home.cluster import OPTIONS, reached
     from clusterlog.settings import load
 
     settings = load({name: ctx.params.get(name) for name in OPTIONS}, for_command=True)

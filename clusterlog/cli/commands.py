@@ -38,6 +38,9 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
     "Steer the cluster": {
         "level": ("control.level", "Show or change log levels on every node, while everything runs."),
         "nodes": ("control.nodes", "Show who is in the cluster, in what state, and at which levels."),
+        "message": ("control.message", "Send messages to applications, ask them, or listen to what they say."),
+        "why": ("control.why", "Show what stops a line of a logger, from the call to the store."),
+        "control": ("control.control", "Write the rules of a cluster to a file, or put those of a file in force."),
     },
     "Run programs": {
         "run": ("run", "Run a program so that it logs here, without touching its code."),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from clusterlog.control.part import slot
-from clusterlog.errors import SettingError
+from clusterlog.errors import ClusterlogError, SettingError
 from clusterlog.settings.values import seconds
 
 if TYPE_CHECKING:
@@ -116,11 +116,13 @@ class Cluster:
         with self._lock:
             if self._switchboard is None:
                 from clusterlog.control.messages.switchboard import Switchboard
+                from clusterlog.control.node.answers import EXPLAIN
                 from clusterlog.control.node.membership import CHANGED, FUNCTIONALITY, GAP
 
                 self._switchboard = Switchboard(self._wake, self._known, _trouble)
                 self._switchboard.subscribe(FUNCTIONALITY, CHANGED, self._heard)
                 self._switchboard.subscribe(FUNCTIONALITY, GAP, self._missed)
+                self._switchboard.subscribe(FUNCTIONALITY, EXPLAIN, self._explained)
             return self._switchboard
 
     def changed(self, change: NodeChange) -> None:
@@ -145,16 +147,25 @@ class Cluster:
 
         self.switchboard.receive(Gap())
 
+    def _explained(self, data: Any) -> dict[str, Any]:
+        """An operator asks how the level of a logger came about here."""
+        from clusterlog.control.node.answers import explained
+
+        part = slot.part
+        return explained(self._worker().hand.force, data, "off" if part is None else part.settings.throttle)
+
     def _known(self) -> tuple[Node, ...]:
         try:
             return self.nodes()
         except Exception:  # nobody is known to be there, and nobody is waited for
             return ()
 
-    def _begin(self) -> None:
-        """Begin now what would begin a second after the start; where that cannot be, it is counted, not raised."""
-        if slot.part is not None:
-            slot.part.begin()
+    def _begin(self) -> Worker | None:
+        """Begin now what would begin a second after the start; where that cannot be, the road has been told why."""
+        try:
+            return None if slot.part is None else slot.part.begin()
+        except (ClusterlogError, OSError):
+            return None
 
     def _worker(self) -> Worker:
         worker = None if slot.part is None else slot.part.begin()
@@ -165,7 +176,7 @@ class Cluster:
         return worker
 
     def _wake(self) -> None:
-        worker = None if slot.part is None else slot.part.begin()
+        worker = self._begin()
         if worker is not None:
             worker.wake()
 

@@ -10,7 +10,7 @@ import click
 
 from clusterlog.cli import paint
 from clusterlog.cli.control import documents, shown
-from clusterlog.cli.control.reach import Cluster, warn
+from clusterlog.cli.home.cluster import Cluster, warn
 from clusterlog.control.members import Node
 from clusterlog.control.operator.change import Change, Look, Wish
 from clusterlog.control.operator.proof import Meant, Minimum, Proof, level_of, proof
@@ -53,6 +53,20 @@ def carried(cluster: Cluster, change: Change, *, put: bool, wait: float, minimum
         warn("nobody is there whom this means: it holds for those who join before it ends")
     elif put and found.unknown_logger:
         warn(f"no node has a logger {about.logger}: the rule holds for one that is made before it ends")
+    return 0 if not wait or found.enough(minimum) else NotConfirmed.exit_code
+
+
+def imported(cluster: Cluster, change: Change, *, wait: float, minimum: Minimum, as_json: bool) -> int:
+    """As ``carried``, of a state that was put in place of another one: everybody is meant."""
+    about = Meant(change.document.version, (), False, ROOT, cluster.nodes(change.seen.leases))
+    found = _awaited(cluster, about, wait, minimum)
+    if as_json:
+        now_ns = change.document.issued_ns
+        paint.emit(json.dumps(documents.of_change(found, change.rules, now_ns), ensure_ascii=False).encode())
+    else:
+        for text in shown.proof(found, everything=len(found.nodes) <= SHORT):
+            paint.show(text)
+        paint.show(f"{paint.counted(len(change.rules), 'rule')} in force, {shown.summary(found)}")
     return 0 if not wait or found.enough(minimum) else NotConfirmed.exit_code
 
 

@@ -10,7 +10,7 @@ import click
 
 from clusterlog.cli import candidates, paint
 from clusterlog.cli.control import wish as wishing
-from clusterlog.cli.control.reach import OPTIONS, reached, warn
+from clusterlog.cli.home.cluster import OPTIONS, reached, warn
 from clusterlog.cli.options import as_json, duration, with_settings
 from clusterlog.control.operator.change import Wish
 from clusterlog.control.operator.proof import Minimum
@@ -98,8 +98,9 @@ def set_level(
 ) -> int:
     """Change a level while everything runs, with proof.
 
-    Every worker that is meant says when it is in force, and this waits for that. Without --service, --node and the like the whole cluster is meant. The rule ends after 15 minutes (--for), also
-    where a node is cut off by then. Exit 6 if not everybody meant has confirmed it.
+    Every worker that is meant says when it is in force, and this waits for that. Without --service, --node and the
+    like the whole cluster is meant. The rule ends after 15 minutes (--for), also where a node is cut off by then. Exit
+    6 if not everybody meant has confirmed it.
     """
     from clusterlog.cli.control import changing
 
@@ -127,7 +128,8 @@ def set_level(
 def reset(settings: Settings, which: str | None, every: bool, wait: float, minimum: Minimum, as_json: bool) -> int:
     """Take back a rule, or all of them.
 
-    What the application has configured holds again, whatever was set in between. RULE is the id of a rule, as `clusterlog level` lists them, or the beginning of one.
+    What the application has configured holds again, whatever was set in between. RULE is the id of a rule, as
+    `clusterlog level` lists them, or the beginning of one.
     """
     from clusterlog.cli.control import changing
 
@@ -136,3 +138,30 @@ def reset(settings: Settings, which: str | None, every: bool, wait: float, minim
     with reached(settings) as cluster:
         change = cluster.operator.reset(which)
         return changing.carried(cluster, change, put=False, wait=wait, minimum=minimum, as_json=as_json)
+
+
+@level.command()
+@click.argument("logger", metavar="LOGGER", callback=wishing.logger, shell_complete=candidates.loggers)
+@click.option(
+    "--node", metavar="NAME", default=None, shell_complete=candidates.cluster_nodes, help="Only this node, or orders-*."
+)
+@with_settings(*OPTIONS)
+@as_json
+def explain(settings: Settings, logger: str, node: str | None, as_json: bool) -> None:
+    """Show how the level of a logger came about.
+
+    Every worker is asked, and answers with its steps: what the application has configured, each rule, caps, and what
+    the node itself allows. LOGGER may be root.
+    """
+    from clusterlog.cli.control import asked
+
+    with reached(settings) as cluster:
+        nodes = wishing.of_name(node, cluster.nodes())
+        found = asked.answers(cluster, nodes, logger)
+        if as_json:
+            paint.emit(json.dumps(asked.document(logger, found), ensure_ascii=False).encode())
+            return
+        for text in asked.told(found):
+            paint.show(text)
+        if not found:
+            warn(f"nobody is there: applications join {cluster.bus.name} a second after start()")

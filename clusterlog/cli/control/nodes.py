@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 import click
 
 from clusterlog.cli import candidates, paint
-from clusterlog.cli.control.reach import OPTIONS, Cluster, reached, warn
+from clusterlog.cli.control.wish import of_name
+from clusterlog.cli.home.cluster import OPTIONS, Cluster, reached, warn
 from clusterlog.cli.options import as_json, on_screen, with_settings
-from clusterlog.control.members import Node, near
+from clusterlog.control.members import Node
 from clusterlog.errors import NotFound
 from clusterlog.settings import Settings
 
@@ -34,7 +34,7 @@ def nodes(settings: Settings, name: str | None, watch: bool, as_json: bool) -> i
     there is none.
     """
     with reached(settings) as cluster:
-        found = _found(cluster, name)
+        found = of_name(name, cluster.nodes())
         if watch:
             _watch(cluster, name, found, as_json)
             return 0
@@ -42,18 +42,6 @@ def nodes(settings: Settings, name: str | None, watch: bool, as_json: bool) -> i
             warn(f"nobody is there: applications join {cluster.bus.name} a second after start()")
         _tell(found, as_json)
     return 0 if found else NotFound.exit_code
-
-
-def _found(cluster: Cluster, name: str | None) -> tuple[Node, ...]:
-    """The nodes that are asked for. Raises NotFound where others are there, and none of that name."""
-    there = cluster.nodes()
-    found = tuple(node for node in there if name is None or fnmatchcase(node.node, name))
-    if there and not found:
-        names = sorted({node.node for node in there})
-        close = near(name or "", names)
-        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(names[:8])}"
-        raise NotFound(f"no node {name!a} in this cluster: {hint}")
-    return found
 
 
 def _tell(found: Iterable[Node], as_json: bool) -> None:
@@ -85,4 +73,4 @@ def _watch(cluster: Cluster, name: str | None, found: tuple[Node, ...], as_json:
             sys.stdout.flush()
         before = facts
         cluster.link.wait(LOOK_S)
-        found = _found(cluster, name)
+        found = of_name(name, cluster.nodes())

@@ -172,6 +172,15 @@ def checked(selector: Selector, nodes: Iterable[Node]) -> None:
         raise NotFound("no worker is all of that at once: `clusterlog nodes` shows who is there")
 
 
+def of_name(name: str | None, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes of that name or glob, or all. Raises NotFound, with near names, where others are there."""
+    nodes = tuple(nodes)
+    found = tuple(node for node in nodes if name is None or fnmatchcase(node.node, name))
+    if nodes and not found:
+        raise NotFound(_unknown("node", name or "", {node.node for node in nodes}))
+    return found
+
+
 def _unknown(kind: str, value: str, known: set[str]) -> str:
     close = near(value, sorted(known))
     if close:

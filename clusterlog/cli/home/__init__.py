@@ -1,1 +1,1 @@
-"""A home at hand: what waits in its spools delivered, its store opened, for every command that asks or tells of it."""
+"""A home at hand: spools delivered, store and cluster opened, for every command that asks or tells of them."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 from clusterlog.control.applying import blocked
@@ -24,6 +25,8 @@ from clusterlog.control.rules.rule import ROOT, Rule
 from clusterlog.record.slot import slot
 
 State = Literal["applied", "no-effect", "rejected", "tripped"]
+MOST_CONFIGURED = 50
+"""Loggers with a level of their own that are told of beside those of rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is really in force in this process: of each rule that means it, of the root logger, of ruled loggers."""
+    """What is really in force in this process: of each rule that means it, of the root logger, of others by name.
+
+    ``loggers`` are those that rules speak of, and those that the application gave a level of their own.
+    """
 
     rules: dict[str, Held]
     level: int
@@ -113,8 +119,17 @@ class InForce:
             rules |= {rule: Held("rejected", why.text) for rule, why in self._levels.refusals.items()}
             for rule in self._levels.mine:
                 rules[rule.id] = self._held(rule)
-            loggers = {name: nearest(name).getEffectiveLevel() for name in self._levels.loggers() if name}
-            return Report(rules, logging.root.getEffectiveLevel(), loggers)
+            ruled = {name: self._level_of(name) for name in self._levels.loggers() if name}
+            own = (name for name, logger in _loggers() if name and own_base(logger))
+            configured = {name: self._level_of(name) for name in islice(own, MOST_CONFIGURED)}
+            return Report(rules, logging.root.getEffectiveLevel(), configured | ruled)
+
+    def _level_of(self, name: str) -> int:
+        """The level really in force of a logger; of one that nobody has made yet, the one it will have."""
+        logger = nearest(name)
+        if name == logger.name:
+            return logger.getEffectiveLevel()
+        return self._levels.of(name, base_level(logger)).level
 
     def _put(self, levels: Levels) -> None:
         """``levels`` but for what was tripped, on loggers, for requests and for the guard."""

@@ -6,14 +6,18 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clusterlog.control.bus.base import Link, Message
 from clusterlog.control.bus.sqlite import SqliteBus
 from clusterlog.control.members import HEARTBEAT_S, Report, RuleReport, Status, fields_of
+from clusterlog.control.messages.envelope import Envelope, Sender, read, sealed
+from clusterlog.control.node.membership import FUNCTIONALITY
 from clusterlog.control.rules.document import MOST_BYTES, SCHEMA, document_of
 from clusterlog.control.rules.effective import Levels, Policy
 from clusterlog.control.rules.rule import level_name
@@ -23,7 +27,15 @@ from clusterlog.control.signing.sealing import Sealer
 from clusterlog.errors import BusUnreachable, Rejected
 from clusterlog.spool import liveness
 
-Obey = Callable[[Status], Status | None]
+CALM = {
+    "exists": True,
+    "base": "INFO",
+    "effective": "INFO",
+    "steps": [{"source": "base", "rule": "", "level": "INFO"}],
+    "stops": [],
+    "requests": [],
+}
+"""What a worker answers where nothing is the matter."""
 
 
 @dataclass
@@ -42,6 +54,7 @@ class Puppet:
     mute: bool = False
     knows: tuple[str, ...] = ("orders.stock", "shop.api")
     says: Callable[[Status], Status] = lambda status: status
+    answers: Callable[[dict[str, Any]], dict[str, Any]] = lambda asked: dict(CALM)
     status: Status = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,10 +90,9 @@ class Stage:
         self._locks.append((lock, liveness.take(lock)))
         with self._lock:
             self.puppets.append(puppet)
-        link = self.bus.open()
-        self._apply(puppet, link.read().document)
-        self._say(puppet, link)
-        link.close()
+        with closing(self.bus.open()) as link:
+            self._apply(puppet, link.read().document)
+            self._say(puppet, link)
         return puppet
 
     def kill(self, puppet: Puppet) -> None:
@@ -90,23 +102,38 @@ class Stage:
             liveness.release(lock, fd)
             self._locks.remove((lock, fd))
 
-    def _say(self, puppet: Puppet, link: object) -> None:
+    def _say(self, puppet: Puppet, link: Link) -> None:
         body = self.sealer.seal(fields_of(puppet.report))
         key = f"{puppet.service}/{puppet.node}/{puppet.status.instance}"
-        link.lease(key, body, 3 * HEARTBEAT_S, puppet.status.applied)  # type: ignore[attr-defined]
+        link.lease(key, body, 3 * HEARTBEAT_S, puppet.status.applied)
 
     def _follow(self) -> None:
-        link = self.bus.open()
-        with suppress(BusUnreachable):
+        with closing(self.bus.open()) as link, suppress(BusUnreachable):
             while not self._ended.is_set():
-                if link.wait(0.05):
+                notices = link.wait(0.05)
+                with self._lock:
+                    puppets = [each for each in self.puppets if not each.mute]
+                for body in [each.body for each in notices if isinstance(each, Message)]:
+                    self._answer(puppets, body, link)
+                if notices:
                     document = link.read().document
-                    with self._lock:
-                        puppets = [each for each in self.puppets if not each.mute]
                     for puppet in puppets:
                         if self._apply(puppet, document):
                             self._say(puppet, link)
-        link.close()
+
+    def _answer(self, puppets: list[Puppet], body: bytes, link: Link) -> None:
+        try:
+            asked = read(body, self.sealer)
+        except Rejected:
+            return
+        ours = asked.kind == "request" and asked.functionality == FUNCTIONALITY
+        for puppet in puppets if ours else []:
+            sender = Sender(puppet.status.instance, puppet.node, puppet.service, puppet.pid)
+            data = puppet.answers(asked.data)
+            reply = Envelope(
+                asked.functionality, asked.topic, sender, 1, data, "reply", asked.id, asked.sender.instance
+            )
+            link.send(sealed(reply, self.sealer))
 
     def _apply(self, puppet: Puppet, raw: bytes | None) -> bool:
         if raw is None:

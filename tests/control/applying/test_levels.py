@@ -153,6 +153,7 @@ def test_a_logger_made_during_a_rule_has_its_level_before_its_first_line(in_forc
     in_force.apply(rules(Rule("r", "not.there.yet", DEBUG)))
     assert "not.there.yet" not in logging.root.manager.loggerDict, "a rule makes no logger: its class is not ours"
     assert in_force.report().rules["r"].reason == "no logger not.there.yet here yet"
+    assert in_force.report().loggers["not.there.yet"] == DEBUG
     made = logging.getLogger("not.there.yet")
     assert made.isEnabledFor(DEBUG)
     in_force.restore()
@@ -211,10 +212,14 @@ class TestReport:
         logging.root.setLevel(INFO)
         in_force.apply(rules(Rule("r", "orders.stock", DEBUG)))
         report = in_force.report()
-        assert (report.level, report.loggers) == (INFO, {"orders.stock": INFO}), "nobody has made that logger"
+        assert (report.level, report.loggers["orders.stock"]) == (INFO, DEBUG), "what it will have once it is made"
         logging.getLogger("orders.stock")
-        assert in_force.report().loggers == {"orders.stock": DEBUG}
+        assert in_force.report().loggers["orders.stock"] == DEBUG
         assert in_force.report().rules["r"].state == "applied"
+
+    def test_tells_what_the_application_configured_as_well(self, in_force):
+        logging.getLogger("orders.cart").setLevel(WARNING)
+        assert in_force.report().loggers["orders.cart"] == WARNING
 
     def blocked(self, in_force):
         in_force.apply(rules(Rule("r", "orders", DEBUG)))
