@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import bulk, calls, commands, ingest, lookup, scale, store, tail
+from bench import bulk, calls, commands, ingest, lookup, rules, scale, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -45,6 +45,7 @@ def main() -> None:
     """Run the subjects named on the command line, or all; ``--short`` takes fewer rounds."""
     subjects = {
         "calls": _calls_table,
+        "rules": rules.table,
         "store": store.table,
         "commands": commands.table,
         "tail": tail.table,

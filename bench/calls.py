@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench import progress
@@ -58,17 +59,19 @@ class Peer:
         self._process.wait()
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
+def measure(
+    rounds: int = ROUNDS, names: Iterable[str] = PEERS, cases: Mapping[str, int] = CASES
+) -> dict[str, dict[str, float]]:
     """CPU ns per call by case and peer, threads behind the call included: the lowest tenth of the rounds."""
     directory = Path(tempfile.mkdtemp(prefix="clusterlog-bench-"))
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})
     peers: list[Peer] = []
     try:
-        peers += [Peer(name, directory / str(n)) for n, name in enumerate(PEERS)]
+        peers += [Peer(name, directory / str(n)) for n, name in enumerate(names)]
         found: dict[str, dict[str, list[float]]] = {}
         for turn in range(rounds):
-            for case, calls in CASES.items():
+            for case, calls in cases.items():
                 for peer in peers:
                     cost = peer.measure(case, calls // SLOW.get(peer.name, 1))
                     if cost is not None:

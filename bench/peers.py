@@ -197,6 +197,31 @@ def clusterlog_logger(path: Path) -> dict[str, Loop]:
     return clusterlog_handler(path)
 
 
+def _in_force(rules: int, armed: bool) -> None:
+    """So many rules, one of them about the logger that is measured; ``armed``: one about a request that never comes."""
+    from clusterlog.control.applying.levels import InForce
+    from clusterlog.control.rules.effective import Levels
+    from clusterlog.control.rules.rule import Predicate, Rule
+
+    given = [Rule(f"r{n}", f"other.{n}" if n else "bench", logging.INFO) for n in range(rules)]
+    if armed:
+        given.append(Rule("armed", "bench", logging.DEBUG, predicate=Predicate(request="never")))
+    InForce().apply(Levels(tuple(given)))
+
+
+def ruled(
+    peer: Callable[[Path], dict[str, Loop]], rules: int, armed: bool = False
+) -> Callable[[Path], dict[str, Loop]]:
+    """A peer while rules of the cluster are in force."""
+
+    def made(path: Path) -> dict[str, Loop]:
+        loops = peer(path)
+        _in_force(rules, armed)
+        return loops
+
+    return made
+
+
 def floor(path: Path) -> dict[str, Loop]:
     """What cannot be avoided: a call with five keywords, clock, one dict encoded, header and checksum, one write.
 
@@ -247,9 +272,23 @@ PEERS = {
 }
 
 
+RULED = {
+    "stdlib text": stdlib,
+    "native, no rule": clusterlog_native,
+    "native, 1 rule": ruled(clusterlog_native, 1),
+    "native, 100 rules": ruled(clusterlog_native, 100),
+    "native, armed": ruled(clusterlog_native, 0, armed=True),
+    "Handler, no rule": clusterlog_handler,
+    "Handler, armed": ruled(clusterlog_handler, 0, armed=True),
+    "Logger, no rule": clusterlog_logger,
+    "Logger, armed": ruled(clusterlog_logger, 0, armed=True),
+}
+"""What rules of the cluster cost a call that is dropped; all but the first within a request that no rule is about."""
+
+
 def serve(peer: str, directory: str) -> None:
     """Run one peer: for each line ``CASE CALLS`` on standard input answer CPU nanoseconds for all calls, or ``-``."""
-    loops = PEERS[peer](Path(directory))
+    loops = (PEERS | RULED)[peer](Path(directory))
     for name, loop in loops.items():
         loop(20 if name == "exception" else 2000)
     print("ready", flush=True)

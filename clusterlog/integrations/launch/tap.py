@@ -108,7 +108,8 @@ def _heard(logger: Any) -> bool:
 def _level_without_us(logger: Any) -> int:
     """The level in force for the logger as the program has it."""
     while logger is not None:
-        if logger.level and type(logger.level) is not Lowered:
-            return int(logger.level)
+        level = getattr(logger.level, "base", logger.level)  # what a rule of the cluster has set knows what was there
+        if level and type(level) is not Lowered:
+            return int(level)
         logger = logger.parent
     return CONSOLE
