@@ -91,7 +91,7 @@ class Requests:
         if type(body) is not dict:
             line["message"] = body if type(body) is not list else str(body)
             body = {}
-        for said in (flat(body, self._inside), flat(attributes(record), self._inside)):
+        for said in (flat(body, self._inside), _single(flat(attributes(record), self._inside))):
             for name, each in said.items():
                 line[free(line, name)] = each
         for name, each in resource.items():
@@ -106,7 +106,7 @@ class Requests:
         own["clusterlog.parent.span_id"] = id_of(span, "parentSpanId")
         line = {**own, **{name: each for name, each in resource.items() if name not in own}}
         read = taken_apart(line, self._plan(tuple(line), "otlp"), self._readers)
-        said = flat(attributes(span), frozenset())
+        said = _single(flat(attributes(span), frozenset()))
         more = taken_apart(said, self._plan(tuple(said), "otlp"), self._readers, _ASKED)
         read.fields |= more.fields
         read.labels |= more.labels
@@ -168,6 +168,14 @@ class Requests:
         trace = self._readers["traceback"](said.get("exception.stacktrace"))
         if type(trace) is Traceback:
             read.fields["error.stack_trace"] = trace
+
+
+def _single(said: Flat) -> Flat:
+    """With headers as texts, which the conventions have as lists, since one may come several times."""
+    for name, told in said.items():
+        if type(told) is list and len(told) == 1 and name.startswith("http.request.header."):
+            said[name] = told[0]
+    return said
 
 
 def _own(record: dict[str, Any], scope: str, resource: dict[str, Any]) -> Own | None:

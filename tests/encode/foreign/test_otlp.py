@@ -222,3 +222,20 @@ def test_whatever_a_request_holds_it_is_events_or_a_reason(room, judge, a, b, c)
             continue
         for payload, _, _ in events:
             judge(payload)
+
+
+def test_a_captured_header_with_the_request_s_id_joins_the_request(translate):
+    header = attribute("http.request.header.x-request-id", arrayValue={"values": [{"stringValue": "R-9"}]})
+    other = attribute("http.request.header.accept", arrayValue={"values": [{"stringValue": "a"}, {"stringValue": "b"}]})
+    server = translate(spans({**SPAN_TOLD, "attributes": [header, other]}))
+    assert server["http"]["request"]["id"] == "R-9"
+    assert server["labels"]["http.request.header.accept"] == ["a", "b"]
+    assert translate(logs({**RECORD, "attributes": [header]}))["http"]["request"]["id"] == "R-9"
+
+
+def test_what_every_event_of_an_sdk_says_is_left_out(translate):
+    said = attribute("telemetry.sdk.language", stringValue="java")
+    command = attribute("process.command_args", arrayValue={"values": [{"stringValue": "--password=x"}]})
+    told = spans(SPAN_TOLD)
+    told["resourceSpans"][0]["resource"] = resource("shop", "web-1", said, command, attribute("team", stringValue="t"))
+    assert translate(told)["labels"] == {"team": "t", "http.route": "/orders", "retry.n": 2}
