@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clusterlog.control.applying.levels import InForce, Ruled
 from clusterlog.control.rules.effective import Levels, Policy
 from clusterlog.control.rules.rule import Predicate, Rule
+from clusterlog.integrations.launch import tap
 from clusterlog.record.logger import BoundLogger, get_logger
 from clusterlog.record.stdlib import RecordHandler
 
@@ -308,3 +309,15 @@ def test_a_native_logger_made_before_reads_what_is_in_force(in_force):
     in_force.apply(rules(Rule("r", "early", DEBUG)))
     assert native.isEnabledFor(DEBUG)
     assert native.getEffectiveLevel() == DEBUG
+
+
+def test_under_run_the_programs_own_console_shows_nothing_that_only_a_rule_lets_through(in_force):
+    logger = logging.getLogger("orders.console")
+    logging.root.setLevel(tap.Lowered(INFO))
+    in_force.apply(rules(Rule("r", "orders", DEBUG), Rule("s", "", DEBUG)))
+    assert logger.isEnabledFor(DEBUG)
+    assert tap._level_without_us(logger) == tap.CONSOLE
+    logging.getLogger("orders").setLevel(ERROR)
+    assert tap._level_without_us(logger) == ERROR
+    in_force.restore()
+    assert type(logging.root.level) is tap.Lowered
