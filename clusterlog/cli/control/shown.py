@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from clusterlog.cli import paint
 from clusterlog.cli.control.documents import counts, has_all, named
@@ -94,15 +94,22 @@ def changed(found: Sequence[Rule], now_ns: int, put: bool) -> Iterator[str]:
 def levels(look: Look, nodes: Iterable[Node]) -> Iterator[str]:
     """A table of the levels in force, a line for workers that are alike."""
     version = look.document.version if look.document else None
-    rows = [row for node in _troubled(nodes) for row in _of_node(node, version)]
+    ruled = ruled_of(look)
+    rows = [row for node in _troubled(nodes) for row in _of_node(node, version, ruled)]
     yield from paint.table(("NODE", "SERVICE", "STATE", "WORKERS", "ROOT", "LOGGERS"), rows, "WORKERS")
 
 
-def _of_node(node: Node, version: Version | None) -> Iterator[tuple[str, ...]]:
+def ruled_of(look: Look) -> frozenset[str]:
+    """The loggers that rules in force speak of; what else workers tell of is for programs."""
+    return frozenset(rule.logger for rule in look.rules())
+
+
+def _of_node(node: Node, version: Version | None, ruled: Collection[str]) -> Iterator[tuple[str, ...]]:
     alike: Counter[tuple[str, str, str]] = Counter()
     for worker in node.workers:
         state: str = worker.state if not counts(worker) or has_all(worker, version) else "pending"
-        loggers = " ".join(f"{name}={level}" for name, level in sorted(worker.status.loggers.items()))
+        told = sorted(worker.status.loggers.items())
+        loggers = " ".join(f"{name}={level}" for name, level in told if name in ruled)
         alike[state, worker.status.level, loggers] += 1
     for (state, root, loggers), count in alike.items() or (((node.state, "", ""), 0),):
         yield (
@@ -175,8 +182,8 @@ def plan(planned: Iterable[Planned]) -> Iterator[str]:
     yield from paint.table(("NODE", "SERVICE", "WORKERS", "LOGGER", "NOW", "THEN"), rows, "WORKERS")
 
 
-def nodes(found: Iterable[Node]) -> Iterator[str]:
-    """The roster, trouble first."""
+def nodes(found: Iterable[Node], ruled: Collection[str]) -> Iterator[str]:
+    """The roster, trouble first, with the levels of ``ruled`` loggers."""
     rows = [
         (
             escaped(node.node),
@@ -186,7 +193,7 @@ def nodes(found: Iterable[Node]) -> Iterator[str]:
             f"{_ago(node.seen_s * 1e9)} ago" if node.seen_s >= 1 else "now",
             _workers(node),
             _of_all(node.workers, lambda worker: worker.status.level) or "-",
-            _loggers(node.workers),
+            _loggers(node.workers, ruled),
             escaped(node.version) or "-",
             escaped(" ".join((node.role, *node.tags))),
             "-" if node.lag_s is None else _ago(node.lag_s * 1e9),
@@ -206,18 +213,18 @@ def _workers(node: Node) -> str:
     return str(living) if living == len(node.workers) else f"{living}/{len(node.workers)}"
 
 
-def _of_all(workers: Sequence[Worker], of: object) -> str:
+def _of_all(workers: Sequence[Worker], of: Callable[[Worker], str]) -> str:
     """What all of them say, or the different answers joined."""
-    assert callable(of)
     return "|".join(dict.fromkeys(filter(None, map(of, workers))))
 
 
-def _loggers(workers: Sequence[Worker]) -> str:
+def _loggers(workers: Sequence[Worker], ruled: Collection[str]) -> str:
     told: dict[str, dict[str, None]] = {}
     for worker in workers:
         loggers: Mapping[str, str] = worker.status.loggers
         for name, level in sorted(loggers.items()):
-            told.setdefault(name, {})[level] = None
+            if name in ruled:
+                told.setdefault(name, {})[level] = None
     return escaped(" ".join(f"{name}={'|'.join(levels)}" for name, levels in told.items())) or "-"
 
 

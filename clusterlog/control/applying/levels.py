@@ -177,7 +177,8 @@ class InForce:
         base = base_level(logger)
         found = self._levels.of(rule.logger, base)
         decided = found.steps[-1]
-        if refused is None and decided.rule != rule.id and not (rule.kind == "cap" and found.level >= rule.level):
+        as_asked = found.level >= rule.level if rule.kind == "cap" else found.level == rule.level
+        if refused is None and decided.rule != rule.id and not as_asked:
             by = f"rule {decided.rule}" if decided.rule else "this node's ceiling"
             return Held("no-effect", f"{by} decides the level of {rule.logger or 'root'}")
         if found.level < base:

@@ -46,7 +46,8 @@ def _by_level(name: str, found: Effective, level: int) -> Iterator[dict[str, Any
     if level >= found.level:
         return
     least = level_name(found.level)
-    decided = found.steps[-1]
+    before = (None, *(step.level for step in found.steps))
+    decided = [step for step, level in zip(found.steps, before, strict=False) if step.level != level][-1]
     if decided.source == "base":
         setter = _configured(name)
         where = "it" if setter == name else f"{setter or 'root'}, from which it has its level,"
@@ -60,7 +61,8 @@ def _by_level(name: str, found: Effective, level: int) -> Iterator[dict[str, Any
 def _configured(name: str) -> str:
     """The nearest logger that the application gave a level of its own."""
     for each in lineage(name):
-        if exists(each) and nearest(each).name in (each, "root") and own_base(nearest(each)):
+        logger = nearest(each)
+        if logger.name == each and own_base(logger):
             return each
     return ROOT
 

@@ -218,6 +218,10 @@ class TestReport:
         assert in_force.report().loggers["orders.stock"] == DEBUG
         assert in_force.report().rules["r"].state == "applied"
 
+    def test_a_rule_whose_level_holds_is_applied_also_where_a_cap_agrees_with_it(self, in_force, road):
+        in_force.apply(rules(Rule("r", "orders", DEBUG), Rule("c", "orders", DEBUG, "cap")))
+        assert {each.state for each in in_force.report().rules.values()} == {"applied"}
+
     def test_tells_what_the_application_configured_as_well(self, in_force):
         logging.getLogger("orders.cart").setLevel(WARNING)
         assert in_force.report().loggers["orders.cart"] == WARNING

@@ -78,6 +78,12 @@ def test_a_line_below_the_level_of_a_rule_is_stopped_by_that_rule(force):
     assert (stop["layer"], stop["text"]) == ("rule", "rule quiet sets it to ERROR")
 
 
+def test_a_cap_that_changes_nothing_stops_nothing(force):
+    apply(force, Rule("cap", NAME, 10, "cap"))
+    (stop, *_) = explained(force, {"logger": NAME, "level": 10})["stops"]
+    assert stop["layer"] == "logger" and "root" in stop["text"]
+
+
 def test_a_line_that_the_node_does_not_allow_is_stopped_by_its_ceiling(force):
     apply(force, Rule("loud", NAME, 10), ceilings=((NAME, 15),))
     (stop, *_) = explained(force, {"logger": NAME, "level": 10})["stops"]
