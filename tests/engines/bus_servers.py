@@ -107,6 +107,7 @@ class RedisServer(Server):
         lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}"]
         if not sentinel:
             lines += ['save ""', f"appendonly {'yes' if kept else 'no'}", "appendfsync no"]
+            lines += ["repl-diskless-sync-delay 0"]
         self.configuration = self.directory / "redis.conf"
         self.configuration.write_text("\n".join((*lines, *options, "")))
         if os.geteuid() == 0:

@@ -37,7 +37,8 @@ _NOW = "local time = redis.call('TIME') local now = time[1] * 1000000 + time[2]\
 _FORGET = """
 local function forget(key)
     local was = redis.call('HGET', KEYS[1], key)
-    if was then redis.call('ZREM', KEYS[3] .. string.match(was, '^%S+ %S+ ([^\\n]*)\\n'), key) end
+    local version = was and string.match(was, '^%S+ %S+ ([^\\n]*)\\n')
+    if version then redis.call('ZREM', KEYS[3] .. version, key) end
     redis.call('HDEL', KEYS[1], key)
     redis.call('ZREM', KEYS[2], key)
 end

@@ -131,7 +131,10 @@ class Wire:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
             for _ in commands:
                 try:
-                    answers.append(self._connection.read_response())
+                    answer = self._connection.read_response()
+                    answers.append(answer)
+                    if isinstance(answer, list):  # a transaction's answers, of which some may be refusals
+                        refused = refused or next((each for each in answer if isinstance(each, ResponseError)), None)
                 except ResponseError as error:
                     refused = refused or error
             if refused is not None:
