@@ -87,6 +87,43 @@ class Postgres(Server):
             os.chown(path, NOBODY, NOBODY)
 
 
+class PgBouncer(Server):
+    """A pooler before ``postgres``; whoever comes is its superuser. ``mode`` is ``transaction`` or ``session``."""
+
+    def __init__(self, postgres: Postgres, mode: str = "transaction") -> None:
+        super().__init__(free_ports(1)[0])
+        self._program = program("pgbouncer")
+        self._postgres = postgres
+        self._configuration = self.directory / "pgbouncer.ini"
+        login = f"user={OWNER} password={postgres.password}"
+        lines = (
+            "[databases]",
+            f"postgres = host=127.0.0.1 port={postgres.port} {login}",
+            "[pgbouncer]",
+            f"listen_port = {self.port}",
+            "listen_addr = 127.0.0.1",
+            "unix_socket_dir =",
+            "auth_type = any",
+            f"pool_mode = {mode}",
+        )
+        self._configuration.write_text("\n".join(lines) + "\n")
+        self._configuration.chmod(0o644)
+
+    @property
+    def argv(self) -> Sequence[str]:
+        return (self._program, str(self._configuration))
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"postgresql://{OWNER}@127.0.0.1:{self.port}/postgres"
+
+    def ready(self) -> bool:
+        with suppress(psycopg.OperationalError):
+            return bool(self._postgres.run("SELECT 1", url=self.url))
+        return False
+
+
 def _binaries() -> Path:
     """Where the server's programs are; Debian keeps each version's apart."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda each: int(each.parts[-3]))
@@ -107,6 +144,20 @@ def start_postgres() -> Iterator[Callable[..., Postgres]]:
 
         def begin(*settings: str, files: Mapping[str, bytes] | None = None) -> Postgres:
             server = Postgres(*settings, files=files)
+            stack.callback(server.close)
+            server.start()
+            return server
+
+        yield begin
+
+
+@pytest.fixture
+def start_pgbouncer() -> Iterator[Callable[..., PgBouncer]]:
+    """Start a pooler of one's own."""
+    with ExitStack() as stack:
+
+        def begin(postgres: Postgres, mode: str = "transaction") -> PgBouncer:
+            server = PgBouncer(postgres, mode)
             stack.callback(server.close)
             server.start()
             return server

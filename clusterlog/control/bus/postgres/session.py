@@ -25,7 +25,7 @@ _CROSSED = ("40001", "40P01")
 """Serialization failure, deadlock: somebody else was quicker."""
 _WRONG_LOGIN = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
-    r"|permission denied for database|role .* does not exist|certificate",
+    r"|permission denied for database|role .* does not exist|requires a valid client certificate",
     re.IGNORECASE,
 )
 
