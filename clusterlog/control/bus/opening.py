@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -53,11 +52,6 @@ def bus_at(url: str, settings: Settings) -> Bus:
     from clusterlog.control.bus.hub.link import HubBus
 
     return HubBus(url, settings.environment, settings)
-
-
-def without_credentials(url: str) -> str:
-    """``url`` for people: no user, no password, no options."""
-    return re.sub(r"//[^/]*@", "//", url).partition("?")[0].partition("#")[0]
 
 
 def _path(rest: str) -> Path:

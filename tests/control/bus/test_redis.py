@@ -122,10 +122,11 @@ def test_an_address_names_servers_and_shows_no_credentials(url, places, name):
         assert "p@ss" not in shown and "p%40ss" not in shown
 
 
-def test_an_address_has_login_database_master_and_certificates():
-    found = address(
-        "rediss+sentinel://u:p%40s%2Fs@a/main/3?ca_file=/ca&sentinel_user=w&sentinel_password=x", own="/own"
-    )
+def test_an_address_has_login_database_master_and_certificates(tmp_path):
+    file = tmp_path / "password"
+    file.write_text("x\n")
+    options = f"ca_file=/ca&sentinel_user=w&sentinel_password_file={file}"
+    found = address(f"rediss+sentinel://u:p%40s%2Fs@a/main/3?{options}", own="/own")
     assert (found.login.user, found.login.password()) == ("u", "p@s/s")
     assert (found.sentinel_login.user, found.sentinel_login.password()) == ("w", "x")
     assert (found.master, found.number) == ("main", 3)
@@ -142,6 +143,7 @@ def test_an_address_has_login_database_master_and_certificates():
         ("redis://a,,b", "host:port"),
         ("redis://[::1", "host:port"),
         ("redis://sesame@a", "a user without a password"),
+        ("redis://:ses,ame@a", "%2C"),
         ("redis://a/sesame", "number"),
         ("redis+sentinel://a", "which master"),
         ("redis://a?pasword_file=sesame", "did you mean password_file"),

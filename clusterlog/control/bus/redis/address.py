@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, unquote
 
 from clusterlog.errors import BusUnreachable, SettingError
 
-OPTIONS = ("password_file", "ca_file", "cert_file", "key_file", "sentinel_user", "sentinel_password")
+OPTIONS = ("password_file", "ca_file", "cert_file", "key_file", "sentinel_user", "sentinel_password_file")
+"""None of them is a secret: where addresses are shown, only what stands before the @ is left out."""
 _PORT, _SENTINEL_PORT = 6379, 26379
 
 
@@ -98,7 +99,7 @@ def address(url: str, *, ca: str = "", own: str = "", key: str = "") -> Address:
         number=int(number or 0),
         master=unquote(master),
         login=_login(before if at else "", options.get("password_file", "")),
-        sentinel_login=Login(options.get("sentinel_user", ""), options.get("sentinel_password", "")),
+        sentinel_login=Login(options.get("sentinel_user", ""), file=options.get("sentinel_password_file", "")),
         tls=Certificates(options.get("ca_file", ca), options.get("cert_file", own), options.get("key_file", key))
         if scheme.startswith("rediss")
         else None,
@@ -107,6 +108,8 @@ def address(url: str, *, ca: str = "", own: str = "", key: str = "") -> Address:
 
 def _login(written: str, file: str) -> Login:
     user, colon, password = written.partition(":")
+    if "," in written:
+        raise SettingError("bus: a comma in a user or password is written as %2C")
     if user and not colon and not file:
         raise SettingError("bus: a user without a password: redis://user:password@host, or redis://:password@host")
     return Login(unquote(user), unquote(password), file)
