@@ -1,6 +1,7 @@
-"""From the spool to Logstash while connections are cut at random: each event arrives, and twice only under its id."""
+"""From the spool to Logstash, or as OTLP, while connections are cut at random: each event arrives, and twice only under its id."""
 
 import os
+import random
 import threading
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ from cutting import CuttingProxy
 from logstash_http import HttpInput
 from logstash_inputs import BeatsInput, drawn
 from lumberjack_server import LumberjackServer
+from otlp_receiver import Receiver, records
 
 from clusterlog.settings import load
 from clusterlog.ship.shipper import Shipper
@@ -78,6 +80,36 @@ def test_over_lumberjack_each_event_arrives(home, compression):
 def test_over_http_each_event_arrives(home):
     with HttpInput(script=drawn(2, 0.2)) as server, CuttingProxy(server.port, 2, most=100_000) as proxy:
         each_arrived(home, 4000, server.queue.events, f"logstash+http://127.0.0.1:{proxy.port}")
+        assert proxy.cuts
+
+
+class Otlp:
+    """What a receiver of OTLP has taken, which now and then fails, before or after it has, or answers with a page."""
+
+    def __init__(self, seed):
+        self.events = []
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def answers(self, number, path, message):
+        with self._lock:
+            drawn = self._chance.random()
+            if drawn >= 0.1:
+                self.events += map(_said, records(message))
+        busy = (503, {"Retry-After": "0"}, b"")
+        page = (200, {"Content-Type": "text/html"}, b"<html>")
+        return busy if drawn < 0.1 else b"" if drawn < 0.2 else page if drawn < 0.25 else None
+
+
+def _said(record):
+    told = {each.key.removeprefix("field."): each.value for each in record.attributes}
+    return {"n": told["n"].int_value, "id": told["id"].string_value} if "n" in told else {}
+
+
+def test_over_otlp_each_event_arrives(home):
+    told = Otlp(3)
+    with Receiver(told.answers) as receiver, CuttingProxy(receiver.port, 3, most=100_000) as proxy:
+        each_arrived(home, 2000, told.events, f"otlp+http://127.0.0.1:{proxy.port}")
         assert proxy.cuts
 
 

@@ -69,6 +69,8 @@ def test_otlp_that_is_taken_in_elsewhere_tells_the_same_request(run, stories, ke
     there = json.loads(run("trace", ONE, "--json", "--home", elsewhere).out)["request"]
     for name in ("id", "trace_ids", "started", "duration_ns", "outcome", "nodes", "services", "events", "spans"):
         assert there[name] == here[name], name
+    mine, other = (run("export", ONE, "--format", "jsonl", *home).lines for home in ((), ("--home", elsewhere)))
+    assert [json.loads(line) for line in other] == [json.loads(line) for line in mine] and len(mine) == 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import socket
+import zlib
 
 import pytest
 from google.protobuf.json_format import MessageToDict, Parse
@@ -115,10 +117,18 @@ def test_numbers_that_nobody_can_hold_lose_no_record(ask, post, number):
         (b"[]", JSON, {}, 400, 3),
         (b"x", "text/plain", {}, 415, 3),
         (b"no gzip", PROTOBUF, {"Content_Encoding": "gzip"}, 400, 3),
+        (gzip.compress(bytes(500))[:-9], PROTOBUF, {"Content_Encoding": "gzip"}, 400, 3),
+        (gzip.compress(b"{}") + b"more", JSON, {"Content_Encoding": "gzip"}, 400, 3),
+        (gzip.compress(b"{}"), JSON, {}, 400, 3),
+        (gzip.compress(b"\x0a\x00"), PROTOBUF, {}, 400, 3),
+        (zlib.compress(b"{}"), JSON, {"Content_Encoding": "deflate"}, 415, 3),
         (b"x", PROTOBUF, {"Content_Encoding": "br"}, 415, 3),
         (gzip.compress(bytes(64 << 20)), PROTOBUF, {"Content_Encoding": "gzip"}, 413, 8),
     ],
-    ids=["half a message", "half JSON", "a list", "another form", "no gzip", "brotli", "64 MiB unpacked"],
+    ids=[
+        *("half a message", "half JSON", "a list", "another form", "no gzip", "half a gzip", "gzip and more"),
+        *("gzip that is not said, JSON", "gzip that is not said", "deflate", "brotli", "64 MiB unpacked"),
+    ],
 )
 def test_what_cannot_be_taken_is_answered_in_the_form_it_came_in(post, body, form, headers, status, code):
     said = post("/v1/logs", body, form, **headers)
@@ -166,3 +176,34 @@ def test_records_that_will_never_be_taken_are_counted_and_the_others_stored(ask,
     answer.ParseFromString(said.content) if form == PROTOBUF else Parse(said.content, answer)
     assert said.status == 200 and answer.partial_success.rejected_log_records == 2
     assert answer.partial_success.error_message == "it is bad" and len(ask.found()) == 1
+
+
+def test_a_body_of_64_mib_that_does_not_say_so_is_not_taken_in_as_a_whole(ask):
+    head = "POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    head += f"Content-Type: {PROTOBUF}\r\nAuthorization: Bearer {ask.tokens.write}\r\n\r\n"
+    piece = b"%x\r\n%b\r\n" % (1 << 20, bytes(1 << 20))
+    with socket.create_connection((ask.host, ask.port), 60) as connection:
+        connection.sendall(head.encode())
+        try:
+            for _ in range(64):
+                connection.sendall(piece)
+            connection.sendall(b"0\r\n\r\n")
+        except OSError:  # it has hung up on what it did not read
+            pass
+        try:
+            said = connection.recv(4096)
+        except ConnectionResetError:
+            said = b"HTTP/1.1 413"
+    assert said.startswith(b"HTTP/1.1 413")
+    assert ask.found() == [] and ask("POST", "/v1/logs", b"", Content_Type=PROTOBUF).status == 200
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["in the middle of the request", "before the answer"])
+def test_who_hangs_up_and_comes_again_has_a_span_once(ask, post, whole):
+    body = spans(1, 2).SerializeToString()
+    head = f"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: {PROTOBUF}\r\nAuthorization: Bearer {ask.tokens.write}\r\n\r\n"
+    with socket.create_connection((ask.host, ask.port), 60) as connection:
+        connection.sendall(head.encode() + (body if whole else body[:-1]))
+    assert post("/v1/traces", body).status == 200
+    assert sorted(each["message"] for each in ask.found()) == ["charge 1", "charge 2"]
