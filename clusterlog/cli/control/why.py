@@ -102,7 +102,7 @@ def _line(stop: Stop) -> str:
 
 def _road(settings: Settings) -> Iterator[Stop]:
     """What stops lines behind the application: in the spools of this home, or before the store has them."""
-    from clusterlog.cli.deliver.ship import dropped
+    from clusterlog.cli.home.delivery import dropped
     from clusterlog.ship.status import status
 
     if not settings.home_path.is_dir():

@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.ship import Asked, Teller, dropped, summary
+from clusterlog.cli.deliver.entrance import Losses, doors_of, entrance, syslog_option, taken_in
+from clusterlog.cli.deliver.ship import Asked, Teller, summary
 from clusterlog.cli.home.delivery import told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "clusterlog.serve/1"
 LISTEN = "127.0.0.1:8520"
-LOSSES_S = 60.0
-
-_REASONS = {
-    "cut": "cut",
-    "handshakes": "TLS handshakes failed",
-    "misframed": "out of frame",
-    "no_room": "without room",
-    "not_stored": "not stored",
-    "refused": "refused",
-    "too_many_connections": "connections ended to make room",
-}
 
 
 @click.command()
@@ -47,12 +36,7 @@ _REASONS = {
 @click.option("--tls-cert", metavar="FILE", default="", help="Speak TLS with this certificate (PEM, its chain in it).")
 @click.option("--tls-key", metavar="FILE", default="", help="The certificate's key (PEM, without a password).")
 @click.option("--no-tls", is_flag=True, help="Listen to other machines without TLS: all can be read on the way.")
-@click.option(
-    "--syslog",
-    metavar="[tcp|udp|tls://]HOST:PORT",
-    multiple=True,
-    help="Take syslog in there, too: TLS where there is a certificate, else TCP and UDP. May be given again.",
-)
+@syslog_option("Take syslog in there, too: TLS where there is a certificate, else TCP and UDP. May be given again.")
 @click.option("--syslog-clients", metavar="FILE", default="", help="Who may send syslog by TLS: authorities, PEM.")
 @with_settings("home")
 @as_json
@@ -86,7 +70,7 @@ def serve(
             f"{listen} is open to other machines, and tokens and events would be readable on the way: give --tls-cert"
             " and --tls-key, or --no-tls where something before it speaks TLS"
         )
-    found = _doors(syslog, tls_cert, tls_key, no_tls)
+    found = doors_of(syslog, tls_cert, tls_key, no_tls)
     _look_at_home(settings)
     stop, begun = Asked(), time.monotonic()
     with HomeLock.take(settings.home_path):
@@ -95,82 +79,31 @@ def serve(
         file = tokens.publish(settings.home_path, server.url, known)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop.by_signal)
-        entrance = _entrance(settings, server, found, syslog_clients) if found else None
-        teller = Teller(settings, server.name, syslog=entrance.told if entrance else lambda: None)
-        losses = Losses(entrance)
+        beside = _entrance(settings, server, found, syslog_clients) if found else None
+        teller = Teller(settings, server.name, syslog=beside.told if beside else lambda: None)
+        losses = Losses(beside)
 
         def tell(shipper: Shipper) -> None:
             teller.tell(shipper)
             losses.tell()
 
-        ready = partial(_ready, settings, server, str(file), entrance.urls if entrance else [], as_json)
-        server.run(stop, ready, tell, [entrance] if entrance else [])
+        ready = partial(_ready, settings, server, str(file), beside.urls if beside else [], as_json)
+        server.run(stop, ready, tell, [beside] if beside else [])
     losses.tell(at_once=True)
     paint.say(summary(told_of(server.report), server.name, time.monotonic() - begun))
-    if entrance:
-        paint.say(f"syslog: {taken_in(entrance.told())}")
-
-
-def _doors(syslog: tuple[str, ...], cert: str, key: str, no_tls: bool) -> list[Door]:
-    from clusterlog.web.syslog.doors import doors, is_open
-
-    found: list[Door] = []
-    for listen in syslog:
-        made = doors(listen, cert, key)
-        if is_open(listen, made) and not no_tls:
-            raise SettingError(
-                f"--syslog {listen} is open to other machines without TLS: give --tls-cert and --tls-key, --no-tls, or"
-                " say tcp:// or udp:// before it"
-            )
-        found += made
-    return found
+    if beside:
+        paint.say(f"syslog: {taken_in(beside.told())}")
 
 
 def _entrance(settings: Settings, server: Server, found: list[Door], clients: str) -> Listener:
     from clusterlog.web.intake.events import Strangers
     from clusterlog.web.intake.fates import Intake
-    from clusterlog.web.syslog.inbox import Inbox
-    from clusterlog.web.syslog.listener import Listener
 
     try:
-        return Listener(found, Inbox(Intake(server.store, Strangers(settings, format="syslog"))), clients)
+        return entrance(found, Intake(server.store, Strangers(settings, format="syslog")), clients)
     except BaseException:
         server.close()
         raise
-
-
-def taken_in(told: Mapping[str, Any]) -> str:
-    """What came in by syslog, for people; ``told`` is ``syslog`` of ``clusterlog.status/1``."""
-    parts = [f"{paint.counted(told['received'], 'line')}, {paint.amount(told['stored'])} stored"]
-    if told["known"]:
-        parts.append(f"{paint.amount(told['known'])} there already")
-    if told["unparsed"]:
-        parts.append(f"{paint.amount(told['unparsed'])} only as text")
-    if told["losses"]:
-        parts.append(dropped({_REASONS.get(reason, reason): count for reason, count in told["losses"].items()}))
-    return "; ".join(parts)
-
-
-class Losses:
-    """Says what of syslog did not come as it should, once a minute at most, where there is more of it."""
-
-    def __init__(self, entrance: Listener | None, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._entrance = entrance
-        self._monotonic = monotonic
-        self._said: dict[str, int] = {}
-        self._due = 0.0
-
-    def tell(self, *, at_once: bool = False) -> None:
-        """What there is to say now."""
-        now = self._monotonic()
-        if self._entrance is None or (now < self._due and not at_once):
-            return
-        counts = self._entrance.losses()
-        if counts != self._said:
-            self._said, self._due = counts, now + LOSSES_S
-            last = self._entrance.last_refused
-            said = dropped({_REASONS[reason]: count for reason, count in counts.items()})
-            paint.say(f"syslog: {said}" + (f", the last from {escaped(last)}" if counts.get("handshakes") else ""))
 
 
 def _look_at_home(settings: Settings) -> None:

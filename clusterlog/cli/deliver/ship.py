@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.home.delivery import deliver, shipper_of, told_of
+from clusterlog.cli.deliver.entrance import Losses, doors_of, entrance, syslog_option, taken_in
+from clusterlog.cli.home.delivery import deliver, dropped, shipper_of, told_of
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, duration, with_settings
 from clusterlog.errors import NotFound
@@ -21,6 +23,8 @@ from clusterlog.settings import Settings
 
 if TYPE_CHECKING:
     from clusterlog.ship.shipper import Report, Shipper
+    from clusterlog.web.syslog.doors import Door
+    from clusterlog.web.syslog.listener import Listener
 
 SCHEMA = "clusterlog.ship/1"
 _PUBLISH_S = 5.0
@@ -36,9 +40,17 @@ _NAP_S = 0.1
 @click.option(
     "--until-eof", is_flag=True, hidden=True, help="End when standard input does: whoever began this is gone."
 )
+@syslog_option("Take syslog of balancers in there as well, and deliver it: TCP and UDP. May be given again.")
 @with_settings("home", "store", "sink", "token_file")
 @as_json
-def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool, as_json: bool) -> None:
+def ship(
+    settings: Settings,
+    once: bool,
+    timeout: float | None,
+    until_eof: bool,
+    syslog: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Deliver what lies in the spools to the store, again and again until SIGTERM or Ctrl-C.
 
     At the end, answers to what is under way are waited for, ten seconds at most; what has none is sent again by the
@@ -46,15 +58,23 @@ def ship(settings: Settings, once: bool, timeout: float | None, until_eof: bool,
 
     One process at a time ships a home. With --once, while another one does, this waits until that one has delivered
     what was in the spools when this began.
+
+    With --syslog lines of balancers are delivered, too. Whoever reaches that port may send; up to 32 MiB wait in
+    memory while the store is away, and are lost with this process.
     """
     if timeout is not None and not once:
         raise click.UsageError("--timeout goes with --once: without it, this waits for nobody")
+    if syslog and once:
+        raise click.UsageError("--syslog goes without --once: that takes nothing in")
+    found = doors_of(syslog)
+    if found and not (settings.store or settings.sink):
+        raise click.UsageError("--syslog is for a store elsewhere: `clusterlog serve --syslog` keeps events here")
     _look_for_home(settings)
     begun = time.monotonic()
     if once:
         report, sink = deliver(settings, timeout)
     else:
-        report, sink = _serve(settings, until_eof)
+        report, sink = _serve(settings, until_eof, found)
     told = told_of(report)
     if as_json:
         paint.emit(json.dumps({"schema": SCHEMA, "home": settings.home, "sink": sink, **told}).encode())
@@ -92,12 +112,7 @@ def _promised(sink: str) -> str:
     return f" ({words})" if words else ""
 
 
-def dropped(reasons: dict[str, int]) -> str:
-    """Losses by reason, for people."""
-    return ", ".join(f"{paint.amount(count)} {escaped(reason)}" for reason, count in sorted(reasons.items()))
-
-
-def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
+def _serve(settings: Settings, until_eof: bool, found: list[Door]) -> tuple[Report, str]:
     from clusterlog.ship.homelock import HomeLock
 
     stop = Asked()
@@ -105,12 +120,35 @@ def _serve(settings: Settings, until_eof: bool) -> tuple[Report, str]:
         signal.signal(number, stop.by_signal)
     if until_eof:
         threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
-    with HomeLock.take(settings.home_path):
+    with HomeLock.take(settings.home_path), ExitStack() as stack:
         shipper, sink = shipper_of(settings)
+        beside = _beside(settings, found, stack) if found else None
         if not until_eof:
-            paint.say(f"shipping {escaped(settings.home)} to {escaped(sink)}{_promised(sink)}; Ctrl-C ends it")
-        shipper.run(stop, Teller(settings, sink).tell)
+            also = f", and what comes to {', '.join(beside.urls)}" if beside else ""
+            paint.say(f"shipping {escaped(settings.home)}{also} to {escaped(sink)}{_promised(sink)}; Ctrl-C ends it")
+        teller, losses = Teller(settings, sink, syslog=beside.told if beside else lambda: None), Losses(beside)
+
+        def tell(shipper: Shipper) -> None:
+            teller.tell(shipper)
+            losses.tell()
+
+        shipper.run(stop, tell)
+    if beside:
+        paint.say(f"syslog: {taken_in(beside.told())}")
     return shipper.report, sink
+
+
+def _beside(settings: Settings, found: list[Door], stack: ExitStack) -> Listener:
+    """Take syslog in for the sink of these settings, until the stack is left."""
+    from clusterlog.ship.sinks import open_sink
+    from clusterlog.web.syslog.passage import Passage
+
+    sink, *_ = open_sink(settings)
+    stack.callback(sink.close)
+    made = entrance(found, Passage(sink, settings))
+    made.begin()
+    stack.callback(made.end)
+    return made
 
 
 def _wait_for_eof(stop: threading.Event) -> None:

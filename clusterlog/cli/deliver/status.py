@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from clusterlog.cli import paint
-from clusterlog.cli.deliver.serve import taken_in
-from clusterlog.cli.deliver.ship import dropped
+from clusterlog.cli.deliver.entrance import taken_in
+from clusterlog.cli.home.delivery import dropped
 from clusterlog.cli.home.mend import mend
 from clusterlog.cli.line import escaped
 from clusterlog.cli.options import as_json, with_settings

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from clusterlog.cli import paint
+from clusterlog.cli.line import escaped
 from clusterlog.errors import HomeBusy
 from clusterlog.settings import Settings, without_credentials
 
@@ -66,3 +67,8 @@ def told_of(report: Report | None) -> dict[str, Any]:
         "dead": report.dead,
         "dropped": report.dropped,
     }
+
+
+def dropped(reasons: dict[str, int]) -> str:
+    """Losses by reason, for people."""
+    return ", ".join(f"{paint.amount(count)} {escaped(reason)}" for reason, count in sorted(reasons.items()))

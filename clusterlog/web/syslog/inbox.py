@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.web.faults import complain
 from clusterlog.web.intake.bulk import Item
-from clusterlog.web.intake.fates import Intake
+from clusterlog.web.intake.fates import Judged
 from clusterlog.web.syslog.framing import Frame
 from clusterlog.web.syslog.line import taken
 from clusterlog.web.syslog.message import read
@@ -22,6 +22,13 @@ _AT_ONCE, _AT_ONCE_BYTES = 2_000, 4 << 20
 AGAIN_S = 1.0
 """Between attempts to store what cannot be stored now."""
 _OVERHEAD = 200
+
+
+class Takes(Protocol):
+    """Where items go that have come in."""
+
+    def take(self, found: Sequence[Item], peer: str) -> list[Judged]:
+        """How each ended. Raises StoreUnavailable where none of them could be judged: they are given again."""
 
 
 class _Waiting(NamedTuple):
@@ -36,7 +43,7 @@ class Inbox:
     text could be kept. ``counts`` are the others, by reason.
     """
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Takes) -> None:
         self.counts: Counter[str] = Counter()
         self.received = self.stored = self.unparsed = 0
         self.on_room: Callable[[], None] = lambda: None
