@@ -139,6 +139,21 @@ def test_the_services_are_those_of_the_contract(stack, profiles):
 
 
 @every_choice
+def test_what_haproxy_logs_goes_to_somebody_who_listens_and_is_waited_for(stack, profiles):
+    services = stack(*profiles)["services"]
+    host, port = services["haproxy"]["environment"]["EDGE_LOG"].split(":")
+    assert services["haproxy"]["depends_on"][host]["condition"] == "service_healthy"
+    assert set(services["haproxy"]["networks"]) & set(services[host]["networks"])
+    if host == "logstash":
+        assert f"port => {port}" in (ROOT / "logstash/pipeline/edge.conf").read_text()
+    else:
+        assert f"udp://0.0.0.0:{port}" in services[host]["command"]
+        assert (
+            services[host]["healthcheck"]["test"][-1] == port and f"tcp://0.0.0.0:{port}" in services[host]["command"]
+        )
+
+
+@every_choice
 def test_one_shots_are_those_that_the_command_knows(stack, profiles):
     services = stack(*profiles)["services"]
     assert {name for name, each in services.items() if each["restart"] == "no"} == engine.ONE_SHOTS & services.keys()

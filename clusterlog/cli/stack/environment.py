@@ -43,6 +43,8 @@ MEMORY: dict[str, tuple[str, tuple[str, ...]]] = {
     "LOGSTASH_MEMORY": ("1g", ("logstash",)),
     "OPENSEARCH_MEMORY": ("2g", ("opensearch",)),
 }
+EDGE_LOGS = {"direct": "ship:5140", "logstash": "logstash:5140", "opensearch": "ship-opensearch:5140"}
+"""Who takes in what HAProxy logs, on each way."""
 OF_THE_SHOP = 1 << 30
 """What the containers of the shop take together, far below the sum of their limits, and the engine itself."""
 SECRETS = (
@@ -149,7 +151,7 @@ def made(project: str, profiles: tuple[str, ...], version: str) -> dict[str, str
         **{name: size for name, (size, _) in MEMORY.items()},
         "NODE_MEMORY": "256m",
         "REQUESTS_PER_SECOND": "2",
-        "EDGE_LOG": "logstash:5140" if "logstash" in profiles else "stdout",
+        "EDGE_LOG": next(place for way, place in EDGE_LOGS.items() if way in profiles),
         "STACK_ID": secrets.token_hex(8),
         **{name: secret(name) for name in SECRETS},
     }
