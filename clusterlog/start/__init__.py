@@ -21,7 +21,7 @@ from clusterlog.record import capture
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import RecordHandler
 from clusterlog.settings import Settings, load
-from clusterlog.start.control import Control
+from clusterlog.start.control import Control, judge
 from clusterlog.start.road import SpoolRoad
 
 
@@ -239,7 +239,8 @@ def _open_road(arguments: Mapping[str, Any], *, watched: bool = True) -> SpoolRo
         settings = load(arguments)
         peers.parse_trust(settings.trust)  # said here, and not when the first request asks
         peers.parse_propagate_to(settings.propagate_to)
-        _road = SpoolRoad(settings)
+        judge(settings)
+        _road = SpoolRoad(settings, _begins)
         _provisional = False
         request.linger = settings.linger
         request.renderer = _road.encoder.render
@@ -301,6 +302,12 @@ def _after_fork_in_child() -> None:
     if _control is not None:
         _control.forked()
     request.leave()
+
+
+def _begins() -> None:
+    """An instance begins: if in a child that was forked past Python's hooks, nobody has told its control yet."""
+    if _control is not None and _control.pid != os.getpid():
+        _control.forked()
 
 
 def _end() -> None:

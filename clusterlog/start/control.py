@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import logging
 import os
 import sys
 import threading
@@ -17,7 +18,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clusterlog.context import ids
-from clusterlog.settings import Settings
+from clusterlog.errors import ClusterlogError, SettingError
+from clusterlog.settings import Settings, without_credentials
 from clusterlog.spool import filesystem, liveness
 from clusterlog.spool.segment import STATE
 from clusterlog.start import parents
@@ -36,6 +38,15 @@ _LEAVING_S = 0.5
 _NETWORK = ("redis", "hub", "postgres")
 
 
+def judge(settings: Settings) -> None:
+    """Raises SettingError for a way between nodes that cannot be used as it is; touches nothing."""
+    if settings.bus.startswith(_NETWORK) and not settings.control_key:
+        raise SettingError(
+            f"bus = {without_credentials(settings.bus)} needs a key: write one with `openssl rand -hex 32`, put the"
+            " file on every node, and set control_key to its path"
+        )
+
+
 class Control:
     """This process's part in its cluster, from ``start()`` to ``stop()``; a forked child begins one of its own."""
 
@@ -48,12 +59,13 @@ class Control:
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        self.pid = os.getpid()
         self._lock = threading.RLock()
         self._hand: Hand | None = None
         self.worker: Worker | None = None
         self._left = False
         self._keepable = True
+        self._complained = False
 
     @property
     def settings(self) -> Settings:
@@ -77,7 +89,7 @@ class Control:
                 self._made_hand().resume()
         if DELAY_S is not None and not parents.here():
             with suppress(RuntimeError):  # no thread to be had, or the interpreter ends
-                _thread.start_new_thread(self._later, (DELAY_S, self._pid))
+                _thread.start_new_thread(self._later, (DELAY_S, self.pid))
 
     def _later(self, delay_s: float, pid: int) -> None:
         time.sleep(delay_s)
@@ -88,11 +100,15 @@ class Control:
     def begin(self) -> Worker | None:
         """Take part from now on; ``None`` where this process does not.
 
-        Raises SettingError, NotAllowed, MissingExtra.
+        Raises SettingError, NotAllowed and MissingExtra, each of which the road is told once.
         """
         with self._lock:
             if self.worker is None and self.clustered:
-                worker = self._made_worker()
+                try:
+                    worker = self._made_worker()
+                except (ClusterlogError, OSError) as error:
+                    self._say_once(error)
+                    raise
                 worker.start()
                 self.worker = worker
             return self.worker
@@ -111,7 +127,7 @@ class Control:
 
     def leave(self) -> None:
         """Leave the cluster; levels go back to what the application configured."""
-        if self._pid != os.getpid():
+        if self.pid != os.getpid():
             return
         self._left = True
         with self._lock:
@@ -121,6 +137,11 @@ class Control:
             self._tell("leave", "", {}, {})
         if hand is not None:
             hand.end()
+
+    def _say_once(self, error: Exception) -> None:
+        if not self._complained:
+            self._complained = True
+            self._road.line(logging.WARNING, "clusterlog.cluster", "no part in the cluster: %s", (str(error),), {})
 
     def _made_hand(self, before: Hand | None = None) -> Hand:
         """The hand; in a child it goes on where its parent's was."""

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clusterlog.context import ids
@@ -36,11 +36,12 @@ _PRIORITY = logging.WARNING
 class SpoolRoad:
     """The road of this process: whatever leaves the slot is encoded, numbered and written before the call returns."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, begins: Callable[[], None] = lambda: None) -> None:
+        """``begins`` is called when an instance begins, in a forked child before its first line, hooks or not."""
         self.settings = settings
         self.identity = IdentityHash(key_file(settings))
         self.encoder = Encoder.of(settings, self.identity)
-        self.writer: Writer | StderrWriter | Shown = _writer(settings, self.encoder)
+        self.writer: Writer | StderrWriter | Shown = _writer(settings, self.encoder, begins)
         self.bound = self.encoder.bound
         self.sample = self.encoder.sample
         allowed = rate(settings.throttle)
@@ -174,17 +175,22 @@ def _recorder(road: SpoolRoad, entrance: Road) -> Recorder | None:
     return Recorder(entrance, road, RecordHandler().emit, least, int(slow_s * 1e9), policy.ceiling)
 
 
-def _writer(settings: Settings, encoder: Encoder) -> Writer | StderrWriter:
+def _writer(settings: Settings, encoder: Encoder, begins: Callable[[], None]) -> Writer | StderrWriter:
     home = settings.home_path
     refusal = filesystem.unsuitable(home)
     if refusal:
         warnings.warn(f"{refusal}: events go to stderr as JSON", ClusterlogWarning, stacklevel=4)
         return StderrWriter(encoder.head, ids.new_entity_id)
+
+    def new_instance() -> str:
+        begins()
+        return ids.new_entity_id()
+
     return Writer(
         home / "spool",
         head=encoder.head,
         state=encoder.state,
-        new_instance=ids.new_entity_id,
+        new_instance=new_instance,
         budget=Budget(settings.disk_limit),
         durability=settings.durability,  # type: ignore[arg-type]
         shipper_lives=lambda: liveness.holder(home / "run" / "ship.lock") != 0,

@@ -152,7 +152,7 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
         instance = f"{number:032x}"
         report = Report(hand.member.node, hand.member.service, "host", hand.member.role, boot="boot")
         changes = []
-        board = Switchboard(lambda: worker.wake(), lambda: ())
+        board = Switchboard(lambda: worker.wake(), lambda: ())  # noqa: PLW0108 - made below
         worker = Worker(
             Self(report, instance, 1000 + number, number),
             hand,

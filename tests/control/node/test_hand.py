@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from clusterlog.control.applying.levels import InForce
 from clusterlog.control.bus.base import Snapshot
 from clusterlog.control.node.desired import Clock
 from clusterlog.control.rules.effective import Policy
@@ -79,6 +80,24 @@ def test_nothing_ends_early_where_one_rule_of_several_ends(make_hand, signed, ru
     until(lambda: [each.id for each in hand.desired.in_force()] == ["long"])
     until(lambda: hand.status(1, 1, 0).rules["short"].state == "expired")
     assert logger.getEffectiveLevel() == logging.WARNING
+
+
+def test_i2_a_rule_whose_time_comes_while_another_is_taken_out_of_force_ends_as_well(
+    make_hand, signed, rule, logger, until
+):
+    now = [0]
+
+    class Slow(InForce):
+        def apply(self, levels):
+            super().apply(levels)
+            if now[0] == 10 * S:
+                now[0] = 11 * S
+
+    hand = make_hand(clock=Clock(boot_ns=lambda: now[0]), force=Slow())
+    hand.looked(Snapshot(signed(rule("a", 10), rule("b", 10.5)), NOW), 0)
+    now[0] = 10 * S
+    hand.tend()
+    until(lambda: logger.level == logging.INFO, "the end of the second rule")
 
 
 def test_a_rule_for_others_is_followed_by_them_alone(make_hand, signed, rule, logger, told):

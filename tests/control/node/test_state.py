@@ -9,6 +9,14 @@ import pytest
 from clusterlog.control.node.state import StateFile
 from clusterlog.control.rules.expiry import Deadlines, Saved
 
+WRITTEN = {
+    "schema": "clusterlog.state/1",
+    "document": "",
+    "boot": "",
+    "deadlines": {},
+    "boot_ns": 1,
+    "wall_ns": 1,
+}
 SAVED = Saved(Deadlines("boot", {"a": 5, "b": None}), 3, 4)
 
 
@@ -41,10 +49,11 @@ def test_where_it_cannot_be_written_that_is_said_and_no_more(tmp_path):
         b'{"schema":"clusterlog.state/2"}',
         b'{"schema":"clusterlog.state/1"}',
         b"[" * 100_000,
-        json.dumps({"schema": "clusterlog.state/1", "document": 5, "boot": "", "deadlines": {}, "boot_ns": 1, "wall_ns": 1}).encode(),
-        json.dumps({"schema": "clusterlog.state/1", "document": "", "boot": "", "deadlines": [], "boot_ns": 1, "wall_ns": 1}).encode(),
+        json.dumps(WRITTEN | {"document": 5}).encode(),
+        json.dumps(WRITTEN | {"deadlines": []}).encode(),
+        json.dumps(WRITTEN | {"wall_ns": None}).encode(),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_state_is_none(tmp_path, content):
     (tmp_path / "state.json").write_bytes(content)
     assert StateFile(tmp_path / "state.json").read() is None

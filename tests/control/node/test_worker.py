@@ -200,7 +200,7 @@ def test_a_gap_is_told_after_every_connection(make_worker, bus, until):
     worker = make_worker()
     gaps = []
     worker.board.subscribe("cache", "flush", lambda data: None, on_gap=lambda: gaps.append(1))
-    until(lambda: worker.attached.is_set())
+    until(worker.attached.is_set)
     before = len(gaps)
     bus.gone = True
     worker.wake()
