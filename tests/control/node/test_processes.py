@@ -420,7 +420,11 @@ def gunicorn(home):
         server = Program(
             [sys.executable, "-W", "ignore", "-m", "gunicorn", "-k", kind, "-w", "2", "--bind", f"fd://{listener.fileno()}",
              "--log-level", "error", "--graceful-timeout", "5", *more, *end, application],
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{home.path.parent}", "CLUSTERLOG_HOME": str(home.path)},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": f"{ROOT}:{home.path.parent}",
+                "CLUSTERLOG_HOME": str(home.path),
+            },
             stdout=subprocess.PIPE,
             bufsize=0,
             cwd=home.path.parent,
