@@ -77,6 +77,19 @@ def test_lines_of_our_own_encoder_are_known_from_the_second_of_a_logger_on(encod
     assert (outcomes, documents, times) == _judged(encoded, NoHeads)[:3]
 
 
+def test_two_processes_of_one_node_that_say_the_same_keep_their_own_ids():
+    encoder = Encoder(Origin("shop", "shop-1", "production", "host-1"), redactor=Redactor())
+    batch = []
+    for sequence in range(1, 5):
+        for instance in (INSTANCE, f"{INSTANCE[:-1]}2"):
+            head = encoder.head(instance)(BEGIN // 10**9) % (sequence, sequence, sequence)
+            body = head + encoder.line(20, "shop.a", "the same", (), {})
+            batch.append(Delivery(f"{instance}-{sequence:011x}", instance, sequence, body))
+    outcomes, documents, times, heads = _judged(batch, Counting)
+    assert heads.used == len(batch) - 2
+    assert (outcomes, documents, times) == _judged(batch, NoHeads)[:3]
+
+
 HEAD = (
     b'{"@timestamp":"2023-11-14T22:13:20.%09dZ","process":{"pid":7,"entity_id":"' + INSTANCE.encode() + b'"},'
     b'"event":{"id":"' + INSTANCE.encode() + b'-%011x","sequence":%d,"kind":"event"},"log":{"level":"info"}'

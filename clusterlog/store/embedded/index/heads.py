@@ -46,7 +46,7 @@ class Heads:
     def __init__(self, indexer: Indexer) -> None:
         self._indexer = indexer
         self._stems: dict[str, bytes] = {}
-        self._heads: dict[bytes, Head] = {}
+        self._heads: dict[tuple[bytes, bytes], Head] = {}
 
     def document(self, delivery: Delivery, seq: int, latest: int) -> tuple[int, str] | None:
         """When the event is found (µs) and its index document, if its line begins in a known way.
@@ -64,7 +64,7 @@ class Heads:
         if body[_STAMP_END:begin] != known or id[33:] != number or not body.startswith(OPENING):
             return None
         cut = body.find(_REST, begin)
-        head = self._heads.get(body[begin:cut])
+        head = self._heads.get((stem, body[begin:cut]))  # processes of one node differ in the stem alone
         time = document.time_ns(body[len(OPENING) : _STAMP_END].decode(errors="replace"))
         if head is None or time is None or time > latest:
             return None
@@ -102,4 +102,4 @@ class Heads:
             self._stems.clear()
             self._heads.clear()
         self._stems[delivery.id[:33]] = begins[1]
-        self._heads[key] = Head(*made, frozenset(head) | {"event.id"})
+        self._heads[begins[1], key] = Head(*made, frozenset(head) | {"event.id"})
