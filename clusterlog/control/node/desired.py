@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clusterlog.control.bus.base import Snapshot
@@ -96,11 +96,10 @@ class Desired:
         known = () if self.document is None else self.document.rules
         return tuple(rule for rule in known if self.deadlines.ended(rule, self._clock.boot_ns()))
 
-    def next_end_s(self) -> float | None:
-        """Seconds until the next rule ends; None for never."""
-        now = self._clock.boot_ns()
-        due = self.deadlines.next(now)
-        return None if due is None else (due - now) / 1e9
+    def next_end_s(self, rules: Iterable[Rule]) -> float | None:
+        """Seconds until the first of ``rules``, those that were put in force, ends; None for never."""
+        due = self.deadlines.first(rules)
+        return None if due is None else max(0, due - self._clock.boot_ns()) / 1e9
 
     def saved(self) -> Saved:
         """What is to be written down of now."""

@@ -113,7 +113,7 @@ class Hand:
                 return
             if self.desired.in_force() != self._rules:
                 self._put()
-            self._alarm.set(self.desired.next_end_s())
+            self._alarm.set(self.desired.next_end_s(self._rules))
 
     def tripped(self, rule: str, reason: str) -> None:
         """A rule has spent what it may; said in the thread whose line was one too many, which must not wait."""
@@ -191,7 +191,7 @@ class Hand:
             kept = refused is None or refused.reason == "ceiling"
             self._audit("set" if kept else "rejected", rule, before[rule.logger], refused.text if refused else "")
         self._mine = mine
-        self._alarm.set(self.desired.next_end_s())
+        self._alarm.set(self.desired.next_end_s(self._rules))
         self.changes += 1
         self.changed()
 

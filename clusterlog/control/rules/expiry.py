@@ -73,9 +73,13 @@ class Deadlines:
         """Those of ``rules`` that are not over."""
         return tuple(rule for rule in rules if not self.ended(rule, now_boot_ns))
 
-    def next(self, now_boot_ns: int) -> int | None:
-        """When the next rule ends that is not over; None for never."""
-        return min((due for due in self.by_rule.values() if due is not None and due > now_boot_ns), default=None)
+    def first(self, rules: Iterable[Rule]) -> int | None:
+        """When the first of ``rules`` ends, or has ended by now; None for never.
+
+        To be asked of the rules that are in force: of those that are over at this moment, one may still be among them.
+        """
+        found = [self.by_rule.get(rule.id, 0) for rule in rules]
+        return min((due for due in found if due is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

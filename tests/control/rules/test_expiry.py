@@ -59,6 +59,15 @@ def test_a_rule_of_the_same_id_never_starts_its_life_anew_while_it_is_there():
     assert longer.by_rule == first.by_rule
 
 
+def test_i2_the_first_end_of_rules_in_force_is_found_also_when_it_passed_a_moment_ago():
+    """Else of two rules that end one after the other, the second would never end: nobody would look at it again."""
+    deadlines = armed(rule("a", 10), rule("b", 20))
+    assert deadlines.first([rule("b", 20), rule("a", 10)]) == 60 * S
+    assert deadlines.first([rule("b", 20)]) == 70 * S
+    assert deadlines.first([rule("unknown")]) == 0
+    assert deadlines.first([]) is None
+
+
 def test_a_rule_that_was_taken_back_leaves_no_deadline():
     assert armed(rule("a"), rule("b")).armed([rule("b")], 1000 * S, 50 * S).by_rule.keys() == {"b"}
 
@@ -68,8 +77,8 @@ def test_f09_a_rule_ends_while_nobody_reaches_the_bus_and_those_that_stay_stay()
     deadlines = armed(*both)
     assert [each.id for each in deadlines.in_force(both, 110 * S - 1)] == ["timed", "stays"]
     assert [each.id for each in deadlines.in_force(both, 110 * S)] == ["stays"]
-    assert deadlines.next(50 * S) == 110 * S
-    assert deadlines.next(110 * S) is None
+    assert deadlines.first(both) == 110 * S
+    assert deadlines.first(both[1:]) is None
     assert not deadlines.ended(both[1], 10**18)
 
 
