@@ -18,8 +18,9 @@ class FaultyPath:
     """Stands before ``target``, a port of this machine, at ``port``.
 
     ``cut`` ends all connections at once, ``refuse`` lets in no more; ``freeze`` leaves them open and carries nothing on
-    in one direction or both, connections made meanwhile included; ``delay_s`` slows down each piece; ``half_close``
-    ends what the server says, so that the client reads an end and can still write. ``connections`` counts them.
+    in one direction or both, connections made meanwhile included; ``hang`` does that to one connection; ``delay_s``
+    slows down each piece; ``half_close`` ends what the server says, so that the client reads an end and can still
+    write. ``connections`` counts them.
     """
 
     def __init__(self, target: int) -> None:
@@ -29,8 +30,9 @@ class FaultyPath:
         self._flows: dict[Direction, threading.Event] = {"there": threading.Event(), "back": threading.Event()}
         self.thaw()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._order: list[tuple[socket.socket, socket.socket]] = []
+        self._hanging: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
-        self._ended = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._listening = True
@@ -40,7 +42,6 @@ class FaultyPath:
         return self
 
     def __exit__(self, *how: object) -> None:
-        self._ended = True
         self.refuse()
         self.thaw()
         self.cut()
@@ -66,8 +67,12 @@ class FaultyPath:
         for each in directions or self._flows:
             self._flows[each].clear()
 
+    def hang(self, number: int) -> None:
+        """Carry nothing on, for good, between the ends of the connection that was made as the ``number``-th."""
+        self._hanging.add(self._order[number])
+
     def thaw(self) -> None:
-        """Carry on what waits."""
+        """Carry on what waits, but for what hangs."""
         for each in self._flows.values():
             each.set()
 
@@ -99,18 +104,20 @@ class FaultyPath:
                 self.connections += 1
                 with self._lock:
                     self._pairs.add((near, far))
+                    self._order.append((near, far))
                 for source, sink, direction in ((near, far, "there"), (far, near, "back")):
                     threading.Thread(target=self._pump, args=(source, sink, direction), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, direction: Direction) -> None:
+        pair = (source, sink) if direction == "there" else (sink, source)
         with suppress(OSError):
             while data := source.recv(_PIECE):
                 if self.delay_s:
                     time.sleep(self.delay_s)
                 self._flows[direction].wait()
-                sink.sendall(data)
+                if pair not in self._hanging:
+                    sink.sendall(data)
             self._flows[direction].wait()
-        pair = (source, sink) if direction == "there" else (sink, source)
         with self._lock:
             self._pairs.discard(pair)
         for each in pair:

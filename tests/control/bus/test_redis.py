@@ -367,6 +367,33 @@ def test_a_message_that_arrives_in_pieces_is_heard_whole(redis_server):
             assert until(link, bool) == [Message(body)]
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["asks", "listens"])
+def test_f04_it_is_noticed_when_one_of_the_two_connections_falls_silent(redis_server, monkeypatch, number):
+    with ExitStack() as stack:
+        path = stack.enter_context(FaultyPath(redis_server.port))
+        bus = RedisBus(address(f"redis://127.0.0.1:{path.port}"), "silent")
+        link = subscribed(stack.enter_context(closing(bus.open())))
+        path.hang(number)
+        monkeypatch.setattr(base, "SILENCE_S", 0.9)
+        monkeypatch.setattr(base, "PATIENCE_S", 0.5)
+        assert until_broken(link) == []
+
+
+def test_both_connections_are_to_one_server_where_a_name_has_several(start_redis, monkeypatch):
+    server = start_redis("bind 127.0.0.1 127.0.0.2")
+    turns = iter(["127.0.0.1", "127.0.0.2"] * 10)
+    look_up = socket.getaddrinfo
+
+    def in_turn(host, *more, **named):
+        return look_up(next(turns) if host == "cache.invalid" else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", in_turn)
+    bus = RedisBus(address(f"redis://cache.invalid:{server.port}"), "several")
+    for _ in range(2):
+        with closing(bus.open()) as link:
+            assert link._push.peer == link._commands.peer
+
+
 def test_a_name_that_nobody_knows_is_said():
     with suppress(OSError):
         socket.getaddrinfo("nobody.invalid", 1)
