@@ -1,4 +1,4 @@
-"""From the spool to Logstash or as OTLP while connections are cut at random: each event arrives, twice only by its id."""
+"""From the spool to Logstash or as OTLP while connections are cut at random: each event comes, twice only by its id."""
 
 import os
 import random

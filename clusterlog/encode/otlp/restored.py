@@ -25,8 +25,8 @@ _ERRORS = {name: path for path, name in EXCEPTION.items()}
 
 def is_ours(record: Mapping[str, Any]) -> bool:
     """Whether a span or a log record, in OTLP's JSON, was told of an event of ours."""
-    found = {each.get("key") for each in objects(record.get("attributes"))}
-    if not {"event.dataset", "event.id"} <= found:
+    names = [each.get("key") for each in objects(record.get("attributes"))]
+    if "event.dataset" not in names or "event.id" not in names:
         return False
     said = attributes(record)
     dataset, id = said.get("event.dataset"), said.get("event.id")

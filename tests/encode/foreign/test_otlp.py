@@ -205,7 +205,11 @@ def test_whatever_a_request_holds_it_is_events_or_a_reason(room, judge, a, b, c)
         {**RECORD, "body": a, "attributes": b},
         {**SPAN_TOLD, "events": c, "links": a, "status": b, "kind": c},
     )
+    named = [attribute("event.dataset", stringValue="clusterlog.span"), attribute("event.id", stringValue="x-1")]
+    said = [*named, {"key": "event.duration", "value": a}, *(b if isinstance(b, list) else [b])]
     for line in (
+        logs({**record, "attributes": said, "timeUnixNano": c}),
+        spans({**span, "attributes": said, "startTimeUnixNano": b, "name": a}),
         {"resourceLogs": a, "resourceSpans": b},
         logs(record),
         spans(span),

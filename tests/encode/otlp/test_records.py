@@ -141,6 +141,10 @@ EVENTS = {
             }
         },
     ),
+    "a span that has noted what others call an exception": timed(
+        "span", clusterlog={"span": {"events": [{"name": "exception", "offset_ns": 1}]}}
+    ),
+    "a span that is its own parent": timed("span", clusterlog={"parent": {"span_id": "a" * 16}}),
     "a span that lacks what all have": timed("span", log=None, message=None, event={"kind": "x", "outcome": "unknown"}),
     "the edge": timed(
         "edge", host={"name": "lb"}, http={"response": {"status_code": 502}}, event={"outcome": "failure"}
@@ -172,6 +176,10 @@ def test_what_is_no_span_for_want_of_ids_or_times_is_a_log_record() -> None:
     spans = {name for name, told in EVENTS.items() if is_span(told)}
     assert {"an answer", "a call", "a step", "the edge"} <= spans
     assert not {"a line", "a state", "no ids", "no duration"} & spans
+
+
+def test_nothing_is_told_as_its_own_parent() -> None:
+    assert "parentSpanId" not in Told(EVENTS["a span that is its own parent"]).message
 
 
 def test_a_label_keeps_its_name_unless_that_would_be_taken_for_a_field() -> None:

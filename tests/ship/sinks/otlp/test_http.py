@@ -210,6 +210,14 @@ def test_what_was_taken_before_a_connection_broke_is_not_sent_again(start, statu
     assert statuses(sink.deliver(LINES)) == ["stored"] * 4 + ["retry"] * 4
 
 
+def test_what_may_have_arrived_at_one_host_is_not_sent_to_another_by_itself(opened):
+    with Receiver(lambda *told: b"") as one, Receiver(lambda *told: b"") as other:
+        sink = opened(f"otlp+http://127.0.0.1:{one.port},127.0.0.1:{other.port}")
+        with pytest.raises(StoreUnavailable):
+            sink.deliver(LINES)
+        assert len(one.requests) + len(other.requests) == 1
+
+
 # Who we are, and to whom.
 
 
