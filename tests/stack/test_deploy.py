@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from clusterlog import settings
+from clusterlog.settings.values import size as bytes_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "docs/deploy"
@@ -194,7 +195,7 @@ def test_the_sidecar_restarts_always_so_that_it_is_one():
     pod = workload["spec"]["template"]["spec"]
     assert [each.get("restartPolicy") for each in pod["initContainers"]] == ["Always"]
     size = next(each["emptyDir"]["sizeLimit"] for each in pod["volumes"] if each["name"] == "home")
-    assert int(size.removesuffix("Mi")) << 20 > settings.size("1GiB")
+    assert int(size.removesuffix("Mi")) << 20 > bytes_of("1GiB")
 
 
 def _sidecar():
