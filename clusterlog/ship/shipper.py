@@ -117,7 +117,8 @@ class Shipper:
 
     def told(self) -> dict[str, Any]:
         """How it goes, as ``clusterlog.status/1`` tells it under ``delivery``."""
-        return self.dispatch.told()
+        oldest = min((each.wall_ns for each in self.dispatch.unsettled()), default=0)
+        return {**self.dispatch.told(), "oldest_age_s": max(0.0, (self._wall() - oldest) / 1e9) if oldest else 0.0}
 
     def step(self) -> int:
         """One pass over all spools: what waits first, then what is new. Returns how many events were settled."""

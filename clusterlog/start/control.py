@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DELAY_S: float | None = 1.0
 """How long after ``start()`` the bus is first asked; ``None``: not before ``cluster`` is used."""
 _LEAVING_S = 0.5
+_STALE_S = 60.0
+"""What a shipper told longer ago tells nothing of now."""
 _NETWORK = ("redis", "hub", "postgres")
 
 
@@ -232,12 +234,15 @@ class Control:
         )
 
     def _lag_s(self) -> float | None:
-        """How long the oldest event waits that the home's shipper has not delivered; None where none tells."""
+        """How long the oldest event waits that the home's shipper has not delivered; None where none runs."""
         try:
             told = json.loads((self._settings.home_path / "run" / "status.json").read_bytes())
-            return float(told["oldest_age_s"])
+            age_s, lag_s = (time.time_ns() - told["at_ns"]) / 1e9, float(told["delivery"]["oldest_age_s"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
+        if age_s > _STALE_S:
+            return None
+        return round(lag_s + max(0.0, age_s), 3) if lag_s else 0.0
 
     def _tell(self, action: str, message: str, facts: Mapping[str, object], control: Mapping[str, object]) -> None:
         """Say a state event on the road; a fault is counted there."""
