@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -267,6 +266,10 @@ def _lock() -> Any:
 
 
 def _forget_answers() -> None:
-    """Have every logger look anew what is enabled; native loggers read the same caches."""
-    with suppress(AttributeError):
-        logging.root.manager._clear_cache()  # type: ignore[attr-defined]
+    """Have every logger look anew what is enabled; native loggers read the same caches.
+
+    The library's own ``_clear_cache`` fails where a signal handler makes a logger meanwhile.
+    """
+    for logger in (logging.root, *tuple(logging.root.manager.loggerDict.values())):
+        if isinstance(logger, logging.Logger):
+            logger._cache.clear()  # type: ignore[attr-defined]

@@ -1,15 +1,18 @@
 """Requests that say more than others: by rules about them, and by the signed token of their caller."""
 
+import asyncio
 import gc
 import logging
+import pickle
 import sys
 import tracemalloc
 
 import pytest
 
 from clusterlog.context import request as context
-from clusterlog.context.carrier import BAGGAGE, DEBUG, admit, extract, inject
-from clusterlog.context.peers import parse_trust
+from clusterlog.context.carrier import BAGGAGE, DEBUG, admit, extract, inject, outgoing
+from clusterlog.context.crossing import carry
+from clusterlog.context.peers import parse_propagate_to, parse_trust
 from clusterlog.context.request import Request, Scope
 from clusterlog.control.applying.levels import InForce
 from clusterlog.control.applying.token import LIFE_S, Grant, Tokens
@@ -18,6 +21,7 @@ from clusterlog.control.rules.rule import Limits, Predicate, Rule, Selector
 from clusterlog.control.signing.keys import Key
 from clusterlog.integrations.access import Access
 from clusterlog.integrations.admission import admitted, routed
+from clusterlog.integrations.frameworks import asgi, wsgi
 from clusterlog.record.logger import BoundLogger, get_logger
 from clusterlog.record.slot import slot
 from clusterlog.record.stdlib import Logger, RecordHandler
@@ -245,6 +249,34 @@ class TestToken:
         debug("granted")
         assert road.words == ["granted"]
 
+    @pytest.mark.parametrize("header", [DEBUG, BAGGAGE])
+    @pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+    def test_it_comes_in_by_either_header_of_a_served_request_cp_05(self, in_force, road, debug, kind, header):
+        headers = self.sent(in_force)
+        sent = {"X-Request-ID": ID, header: headers[header]}
+        if kind == "asgi":
+            asyncio.run(_served_by_asgi(sent, debug))
+        else:
+            _served_by_wsgi(sent, debug)
+        assert road.words == ["granted"]
+
+    def test_it_goes_out_only_to_hosts_that_may_know_our_ids(self, in_force, road):
+        in_force.apply(about(request=ID))
+        context.enter(request())
+        private = parse_propagate_to("private")
+        assert {DEBUG, BAGGAGE} <= dict(outgoing("orders.internal", private, ())).keys()
+        assert outgoing("api.example.com", private, ()) == []
+
+    def test_it_crosses_into_another_process_of_a_pool(self, in_force, road, debug):
+        in_force.apply(about(request=ID))
+        context.enter(request())
+        job = pickle.dumps(carry(print))
+        context.leave()
+        in_force.apply(Levels())
+        context.current.set(pickle.loads(job).scope)
+        debug("granted")
+        assert road.words == ["granted"]
+
     @pytest.mark.parametrize("spoilt", ["request", "signature", "payload", "key", "cluster", "garbage", "long", "late"])
     def test_what_is_not_signed_for_this_very_request_is_no_token(self, in_force, road, debug, spoilt):
         headers = self.sent(in_force)
@@ -341,6 +373,38 @@ class TestToken:
         finally:
             keyless.restore()
         assert road.words == []
+
+
+def _served_by_wsgi(headers, say):
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "REMOTE_ADDR": "127.0.0.1"}
+    environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+
+    def app(environ, start_response):
+        say("granted")
+        start_response("200 OK", [])
+        return [b""]
+
+    body = wsgi.serve(app, environ, lambda status, headers, exc_info=None: lambda data: None)
+    assert b"".join(body) == b""
+    body.close()
+
+
+async def _served_by_asgi(headers, say):
+    scope = {"type": "http", "method": "GET", "path": "/", "client": ("127.0.0.1", 1)}
+    scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def app(scope, receive, send):
+        say("granted")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        pass
+
+    await asgi.serve(app, scope, receive, send)
 
 
 def test_a_scope_of_no_request_is_never_asked_again(in_force, road, debug):
