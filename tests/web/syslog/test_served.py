@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from certificates import Certificates
+from edge_servers import EXAMPLES, Backend, haproxy
 from syslog_server import Rsyslog, SyslogNg
 
 from clusterlog.settings import load
@@ -344,6 +345,26 @@ def test_syslog_ng_sends_here_by_tls(secured, tmp_path):
     assert {each["http"]["request"]["id"] for each in events} == {f"r{number}" for number in range(200)}
     assert {each["service"]["name"] for each in events} == {"shop"}
     assert said_last(process) == "syslog: 200 lines, 200 stored"
+
+
+def test_haproxy_sends_here_by_tls_where_it_is_told_to_write_into_a_ring(secured, tmp_path):
+    """As docs/edge.md says it, with the address of here; our own certificate as this server asks for one."""
+    process, context = secured
+    files, node = process.files, Backend()
+    both = tmp_path / "both.pem"
+    both.write_bytes(files["cert"].read_bytes() + files["key"].read_bytes())
+    written = (EXAMPLES.parent / "docs" / "edge.md").read_text().partition("```haproxy\n")[2].partition("\nglobal\n")[0]
+    ring = written.replace("logs.example.com:6514", f"localhost:{port(process, 'tls')}")
+    ring = ring.replace("/etc/ssl/certs/ca.pem", f"{files['ca']} crt {both}")
+    changes = {'log "${EDGE_LOG}" len': "log ring@edge len", "\nglobal\n": f"\n{ring}\nglobal\n"}
+    nodes = {"shop-1": node.port, "shop-2": node.port}
+    with haproxy(tmp_path, EXAMPLES / "edge" / "haproxy.cfg", "unused", nodes, changes) as edge:
+        for number in range(20):
+            assert b" 200 " in edge.get(f"/ring/{number}")[:20]
+        events = asked(process, context, 20)
+    node.close()
+    assert {each["url"]["path"] for each in events} >= {f"/ring/{number}" for number in range(20)}
+    assert {each["event"]["dataset"] for each in events if "url" in each} == {"clusterlog.edge"}
 
 
 def _asked_by_tls(process, context):
