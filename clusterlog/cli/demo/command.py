@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,11 @@ NEEDED = (
     *("flask", "gunicorn", "httpx", "lark", "opentelemetry", "opentelemetry.sdk.trace", "requests", "starlette"),
     *("tantivy", "uvicorn", "zstandard"),
 )
-_WAY = ("store", "sink", "token", "token_file", "ca_file", "fingerprint", "cert_file", "key_file", "proxy")
-"""Settings that lead to the store, which commands with this home need as well."""
+_WAY = (
+    *("store", "sink", "token", "token_file", "ca_file", "fingerprint", "cert_file", "key_file", "proxy"),
+    *("bus", "control_key"),
+)
+"""Settings that lead to the store and to the cluster, which commands with this home need as well."""
 
 KEPT_RATE = 5.0
 """Requests a second after those that were asked for, where no rate is given."""
@@ -48,7 +52,7 @@ _INTERRUPTED = 130
 @click.option("--seed", metavar="N", type=int, default=7, show_default=True, help="Equal seeds make equal requests.")
 @click.option("--rate", metavar="N", type=click.FloatRange(0, min_open=True), help="At most so many a second.")
 @click.option("--keep", is_flag=True, help="Keep traffic flowing until Ctrl-C or SIGTERM.")
-@with_settings("home", "store", "token_file")
+@with_settings("home", "store", "bus", "token_file")
 @as_json
 def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep: bool, as_json: bool) -> int:
     """Run a small cluster on this machine and follow one failing request across it.
@@ -59,6 +63,7 @@ def demo(settings: Settings, requests: int, seed: int, rate: float | None, keep:
     """
     if not all(map(find_spec, NEEDED)):
         raise MissingExtra("demo", "demo")
+    settings = _with_key(settings)
     with _asked() as stop:
         run = _run(settings, stop, requests, seed, rate, keep, as_json)
         if stop.is_set() and not keep:
@@ -152,6 +157,19 @@ def _introduced(settings: Settings) -> None:
             raise
         except StoreUnavailable:
             pass
+
+
+def _with_key(settings: Settings) -> Settings:
+    """A bus over the network wants a key that all nodes have; where none was named, one is made in the home."""
+    from clusterlog.control.bus.opening import bus_at
+    from clusterlog.control.signing.keys import make_key
+
+    if not settings.bus or settings.bus == "off" or settings.control_key or bus_at(settings.bus, settings).local:
+        return settings
+    file = settings.home_path / "control" / "cluster.key"
+    if not file.exists():
+        make_key(file)
+    return replace(settings, control_key=str(file), origins={**settings.origins, "control_key": "the demo"})
 
 
 def _prepared(settings: Settings) -> Path:

@@ -56,6 +56,8 @@ def reached(settings: Settings) -> Iterator[Cluster]:
     from clusterlog.control.bus.opening import bus_at
 
     home = settings.home_path
+    if settings.bus == "off":
+        raise NotFound("the setting bus is off: nobody here is in a cluster; --bus URL names one")
     if not settings.bus and not home.is_dir():
         raise NotFound(f"no home at {home}: nothing has run there; --home DIR names another, --bus URL a cluster")
     bus = bus_at(settings.bus, settings)
