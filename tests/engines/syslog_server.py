@@ -142,6 +142,12 @@ class Rsyslog:
 class SyslogNg:
     """The real syslog-ng, with a configuration. Its package cannot be installed beside rsyslog's: see ``.ci/run``."""
 
+    @classmethod
+    def speaks(cls, module: str) -> bool:
+        """Whether it is here with a module, which may be of a package of its own."""
+        places = (CACHE / "syslog-ng" / "usr/lib/syslog-ng", Path("/usr/lib/syslog-ng"))
+        return any(found for place in places for found in place.glob(f"*/lib{module}.so"))
+
     def __init__(self, directory: Path, configuration: str) -> None:
         root = CACHE / "syslog-ng"
         unpacked = root / "usr/sbin/syslog-ng"

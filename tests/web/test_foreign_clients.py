@@ -18,7 +18,7 @@ import pytest
 from engine_servers import needed
 from fetch import CACHE, HERE
 from programs import installed
-from syslog_server import Rsyslog, free_port
+from syslog_server import Rsyslog, SyslogNg, free_port
 
 from clusterlog.errors import StoreUnavailable
 from clusterlog.store.embedded import EmbeddedStore
@@ -170,8 +170,37 @@ def test_rsyslog_s_elasticsearch_output_loses_nothing_and_doubles_nothing(ask, f
     assert {each["host"]["name"] for each in ask.found()} == {"web-1"}
 
 
+SYSLOG_NG = """
+source s {{ network(ip("127.0.0.1") port({port}) transport("tcp") flags(syslog-protocol)); }};
+destination d {{
+  http(
+    url("{to}/_bulk") method("POST") headers("Content-Type: application/x-ndjson") user("any") password("{token}")
+    body("{{\\"create\\":{{\\"_index\\":\\"shop\\",\\"_id\\":\\"syslog-ng-${{PID}}\\"}}}}\\n$(format-json --scope none
+      timestamp=${{ISODATE}} hostname=${{HOST}} message=${{MESSAGE}} request_id=r-syslog-ng)")
+    delimiter("\\n") body-suffix("\\n") batch-lines(200) batch-timeout(200) workers(2) retries(10) time-reopen(1)
+  );
+}};
+log {{ source(s); destination(d); flags(flow-control); }};
+"""
+
+
+def test_syslog_ng_s_http_output_loses_nothing_and_doubles_nothing(ask, busy, tmp_path):
+    installed("syslog-ng-mod-http", SyslogNg.speaks("http"))
+    port = free_port()
+    with SyslogNg(tmp_path, SYSLOG_NG.format(port=port, to=ask.url, token=ask.tokens.write)) as server:
+        server.wait_for_port(port)
+        for first in (1, EVENTS // 2 + 1):
+            send(port, "syslog-ng", first, EVENTS)
+            wait_until(lambda: len(ask.found()) >= EVENTS, "1,000 events")
+        send(port, "syslog-ng", EVENTS + 1, EVENTS + 1)
+        wait_until(lambda: len(ask.found()) > EVENTS, "one more")
+    assert busy["requests"] > 7
+    assert sorted(found(ask, "r-syslog-ng")) == sorted(f"syslog-ng {number}" for number in range(1, EVENTS + 2))
+
+
 def send(port: int, what: str, first: int, last: int) -> None:
     """Syslog messages with these numbers over TCP."""
-    lines = [f"<13>1 2026-11-03T12:00:00Z web-1 shop - - - {what} {number}\n" for number in range(first, last + 1)]
+    head = "<13>1 2026-11-03T12:00:00Z web-1 shop"
+    lines = [f"{head} {number} - - {what} {number}\n" for number in range(first, last + 1)]
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
         connection.sendall("".join(lines).encode())
