@@ -86,9 +86,12 @@ class Database:
     def close(self) -> None:
         """Close it. Never raises; in a forked child it does not touch what is the parent's."""
         self._closed = True
-        if self.ours:
-            with _calm:
+        # Not for ever: a signal's handler may close what its own thread is inside of.
+        if self.ours and _calm.acquire(timeout=_FORK_PATIENCE_S):
+            try:
                 self.let_go()
+            finally:
+                _calm.release()
 
     def let_go(self) -> None:
         """Close the file for now; only where nobody else is inside."""

@@ -190,7 +190,7 @@ def test_of_several_servers_the_one_that_takes_changes_is_found(redis_server, st
         assert link._commands.where == link._push.where == f"127.0.0.1:{redis_server.port}"
 
 
-def test_a_server_that_says_nothing_leaves_the_others_their_time(redis_server):
+def test_f01_a_server_that_says_nothing_leaves_the_others_their_time(redis_server):
     with FaultyPath(redis_server.port) as path:
         path.freeze()
         with closing(several(path.port, redis_server.port).open()) as link:
@@ -223,7 +223,7 @@ def test_a_master_that_became_a_replica_is_noticed_and_left_for_its_successor(st
 # rights and credentials
 
 
-def test_a_node_that_may_not_change_levels_can_do_all_else(redis_server):
+def test_f16_a_node_that_may_not_change_levels_can_do_all_else(redis_server):
     keys = Keys("rights")
     redis_server.ask("DEL", keys.document)
     redis_server.ask(
@@ -247,6 +247,20 @@ def test_a_node_that_may_not_change_levels_can_do_all_else(redis_server):
             link.write(b"mine", b"document")
         assert "\n" not in str(refused.value) and "sesame" not in str(refused.value)
         assert chief.read().document == b"document"
+
+
+@pytest.mark.parametrize("may", ["+role", "-role"])
+def test_who_may_not_know_the_role_of_a_server_asks_for_it_once(start_redis, may):
+    server = start_redis()
+    server.ask("ACL", "SETUSER", "node", "on", ">sesame", "+@all", "~*", "&*", may)
+    bus = RedisBus(address(f"redis://node:sesame@127.0.0.1:{server.port}"), "role")
+    with closing(subscribed(bus.open())) as link:
+        for _ in range(3):
+            link._looked_at = 0.0
+            assert link.wait(0.0) == ()
+        asked = int(server.ask("INFO", "commandstats")["cmdstat_role"]["calls"]) if may == "+role" else 0
+        refused = sum(int(entry["count"]) for entry in server.ask("ACL", "LOG"))
+        assert asked == 4 if may == "+role" else refused == 2  # when it was opened, and at the first look
 
 
 def test_f32_credentials_that_were_rotated_are_refused_and_read_again_from_their_file(redis_server, tmp_path):
@@ -277,7 +291,7 @@ def test_f32_credentials_that_were_rotated_are_refused_and_read_again_from_their
         kept.open()
 
 
-def test_a_server_that_wants_a_password_says_so(redis_server, start_redis):
+def test_f32_a_server_that_wants_a_password_says_so(redis_server, start_redis):
     server = RedisServer("requirepass sesame")
     server.password = "sesame"
     with closing(server):

@@ -133,7 +133,7 @@ def test_a_listener_that_was_trimmed_past_is_told_of_a_gap_before_what_is_left(o
 # the clock
 
 
-def test_setting_the_time_of_the_machine_moves_nothing(opened, monkeypatch):
+def test_f07_setting_the_time_of_the_machine_moves_nothing(opened, monkeypatch):
     link = opened()
     link.lease("a", b"", 30.0, "e/1")
     before = link.read().now_ns
@@ -144,7 +144,7 @@ def test_setting_the_time_of_the_machine_moves_nothing(opened, monkeypatch):
         assert late.leased("e/1") == 1
 
 
-def test_the_clock_does_not_go_back_from_one_run_of_the_machine_to_the_next(opened, monkeypatch):
+def test_f07_the_clock_does_not_go_back_from_one_run_of_the_machine_to_the_next(opened, monkeypatch):
     link = opened()
     link.send(b"")
     before = link.read().now_ns
@@ -339,7 +339,7 @@ def test_f21_a_file_system_that_processes_cannot_share_is_said(path, monkeypatch
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
-def test_a_damaged_file_is_said(path, content):
+def test_f14_a_damaged_file_is_said(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
     assert "damaged" in said(SqliteBus(path).open)
@@ -393,3 +393,11 @@ def test_children_forked_while_threads_are_inside_of_sqlite_do_not_hang(path, op
         for thread in threads:
             thread.join()
     assert opened().leased("e/2") == 20
+
+
+def test_a_signal_may_close_what_its_own_thread_is_inside_of(opened, monkeypatch):
+    link = opened()
+    monkeypatch.setattr(database, "_FORK_PATIENCE_S", 0.01)
+    with database._calm:
+        link.close()
+    assert "closed" in said(link.read)

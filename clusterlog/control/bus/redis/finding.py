@@ -37,18 +37,18 @@ def beside(wire: Wire, address: Address) -> Wire:
     return Wire(wire.place, address.login, address.tls, address.number, peer=wire.peer)
 
 
-def takes_changes(wire: Wire) -> bool:
-    """Whether the server is a master by its own word, or we may not know."""
+def takes_changes(wire: Wire) -> bool | None:
+    """Whether the server is a master by its own word; None where we may not know (the right is ``+role``)."""
     try:
         answer = wire.ask("ROLE")
     except BusDenied:
-        return True
+        return None
     return bool(answer[0] == b"master")
 
 
 def _checked(wire: Wire) -> Wire:
     try:
-        if not takes_changes(wire):
+        if takes_changes(wire) is False:
             raise BusUnreachable(f"{wire.where}: is a replica, which takes no changes")
     except BaseException:
         wire.close()

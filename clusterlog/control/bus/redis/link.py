@@ -52,6 +52,7 @@ class RedisLink:
         self._come: list[Notice] = []
         self._failure: BusUnreachable | None = None
         self._asked_at = 0.0
+        self._may_ask_role = True
         try:
             self._commands = writable(address)
             try:
@@ -173,7 +174,9 @@ class RedisLink:
         self._looked_at = now
         self._asked_at = self._asked_at or now
         self._push.say("PING")
-        if not takes_changes(self._commands):
+        still = takes_changes(self._commands) if self._may_ask_role else None
+        self._may_ask_role = still is not None  # what is refused is not asked again: servers keep a log of it
+        if still is False:
             raise BusUnreachable(f"{self._commands.where}: has become a replica: another server is the master now")
 
     def _subscribe(self) -> None:
