@@ -151,13 +151,10 @@ def cluster_over(bus: str, home: Path) -> Iterator[Demo]:
             yield demo
         return
     with SITES[bus]() as site:
-        told = {
-            "redis": lambda: f"redis://:{site.secret}@127.0.0.1:{site.server.port}",
-            "postgres": site.server.url,
-            "hub": lambda: f"hub+http://127.0.0.1:{site.server.port}",
-        }
+        at = f"127.0.0.1:{site.server.port}"
+        urls = {"redis": f"redis://:{site.secret}@{at}", "hub": f"hub+http://{at}"}
         token = {"CLUSTERLOG_TOKEN_FILE": str(site.server.token_file)} if bus == "hub" else {}
-        with running(home, "--bus", told[bus](), server=site.server, **token) as demo:
+        with running(home, "--bus", urls.get(bus) or site.server.url(), server=site.server, **token) as demo:
             yield demo
 
 
