@@ -9,7 +9,7 @@ its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -98,18 +98,17 @@ _PATHS = {dataset: {name: path for path, name in renamed.items()} for dataset, r
 
 def leaves(document: Mapping[str, Any]) -> dict[str, Any]:
     """All that an event says but its labels, by dotted names; lists are values. What is null or empty says nothing."""
-    labels = type(document.get("labels")) is dict
-    return dict(_leaves({name: each for name, each in document.items() if name != "labels" or not labels}))
-
-
-def _leaves(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    stack: list[tuple[str, Any]] = [("", document)]
-    while stack:
-        at, each = stack.pop()
-        if isinstance(each, dict):
-            stack += [(f"{at}.{name}" if at else str(name), inner) for name, inner in reversed(each.items())]
-        elif each is not None:
-            yield at, each
+    found: dict[str, Any] = {}
+    labels = document.get("labels")
+    nodes: list[tuple[str, Mapping[str, Any]]] = [("", document)]
+    for prefix, node in nodes:  # grows while it is walked
+        for name, value in node.items():
+            if type(value) is not dict:
+                if value is not None:
+                    found[prefix + name] = value
+            elif value is not labels:
+                nodes.append((f"{prefix}{name}.", value))
+    return found
 
 
 SECOND = 1_000_000_000
