@@ -12,6 +12,7 @@ from clusterlog.control.applying.levels import InForce
 from clusterlog.control.bus.memory import MemoryBus
 from clusterlog.control.members import Report
 from clusterlog.control.messages.switchboard import Switchboard
+from clusterlog.control.node.agent import Agent
 from clusterlog.control.node.desired import Clock, Desired
 from clusterlog.control.node.hand import Hand
 from clusterlog.control.node.seat import Seat
@@ -175,6 +176,33 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
     yield make
     for worker in running:
         worker.stop(PATIENCE_S)
+
+
+@pytest.fixture
+def host(make_worker, network, sealer, tmp_path):
+    """Workers of a host of its own: a home with a local bus, and an agent where its keeper is."""
+    homes = {}
+
+    def worker(name, node, **more):
+        home = tmp_path / name
+        near = homes.setdefault(name, MemoryBus(f"host-{next(_numbers)}", "test"))
+
+        def agent(worker, seat):
+            return Agent(
+                network,
+                near,
+                sealer,
+                StateFile(home / "control" / "state.json"),
+                str(home),
+                worker.me.instance,
+                seat.lives,
+                worker.tell_changes,
+                heartbeat_s=0.2,
+            )
+
+        return make_worker(home=home, near=near, far=network, node=node, agent=agent, **more)
+
+    return worker
 
 
 @pytest.fixture

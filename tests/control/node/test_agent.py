@@ -5,45 +5,12 @@ from itertools import count
 
 import pytest
 
-from clusterlog.control.bus.memory import MemoryBus
-from clusterlog.control.node.agent import Agent
-from clusterlog.control.node.state import StateFile
-
-_numbers = count(1)
-
 
 @pytest.fixture
 def network(bus):
     """What stands for the bus between hosts."""
     bus.local = False
     return bus
-
-
-@pytest.fixture
-def host(make_worker, network, sealer, tmp_path):
-    """Workers of a host of its own: a home with a local bus, and an agent where its keeper is."""
-    homes = {}
-
-    def worker(name, node, **more):
-        home = tmp_path / name
-        near = homes.setdefault(name, MemoryBus(f"host-{next(_numbers)}", "test"))
-
-        def agent(worker, seat):
-            return Agent(
-                network,
-                near,
-                sealer,
-                StateFile(home / "control" / "state.json"),
-                str(home),
-                worker.me.instance,
-                seat.lives,
-                worker.tell_changes,
-                heartbeat_s=0.2,
-            )
-
-        return make_worker(home=home, near=near, far=network, node=node, agent=agent, **more)
-
-    return worker
 
 
 def level(logger):
