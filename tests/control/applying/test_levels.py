@@ -36,6 +36,7 @@ def test_a_rule_means_its_logger_and_all_below_it_on_dot_boundaries_cp_03(in_for
     deaf.setLevel(ERROR)
     in_force.apply(rules(Rule("r", "foo", DEBUG)))
     assert [each.getEffectiveLevel() for each in (own, below, deaf, beside)] == [DEBUG, DEBUG, DEBUG, INFO]
+    assert below.level == logging.NOTSET, "what inherits goes on inheriting"
 
 
 def test_standard_and_native_loggers_hear_the_same_rule_at_once(in_force, road):

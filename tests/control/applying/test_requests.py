@@ -5,7 +5,7 @@ import gc
 import logging
 import pickle
 import sys
-import tracemalloc
+import time
 
 import pytest
 
@@ -242,6 +242,7 @@ class TestToken:
             context.enter(admit(lambda name: headers.get(name, ()), peer, private))
             debug(f"from {peer}: {allowed}")
         assert road.words == ["from 10.0.0.7: True"]
+        assert in_force._requests._tokens.refused == 0, "of others it is not even looked at"
 
     def test_servers_hand_it_over(self, in_force, road, debug):
         headers = {name.lower(): [value] for name, value in self.sent(in_force).items()}
@@ -281,7 +282,7 @@ class TestToken:
     def test_what_is_not_signed_for_this_very_request_is_no_token(self, in_force, road, debug, spoilt):
         headers = self.sent(in_force)
         key, payload, signature = headers[DEBUG].split(".")
-        grant = Grant(ID, "r", "orders", LOW, 100, 1e12)
+        grant = Grant(ID, "r", "orders", LOW, 100, time.time() + LIFE_S)
         changed = {
             "signature": f"{key}.{payload}.{signature[::-1]}",
             "payload": f"{key}.{payload[:-4]}AAAA.{signature}",
@@ -337,7 +338,9 @@ class TestToken:
         now[0] = LIFE_S
         assert inject({})[DEBUG] != first
 
-    def test_ten_thousand_forged_ones_cost_no_memory_and_say_nothing_f28(self, in_force, road, debug):
+    def test_ten_thousand_forged_ones_cost_no_memory_and_say_nothing_f28(self, in_force, road):
+        logging.root.setLevel(INFO)
+        debug = get_logger("orders").debug
         genuine = self.sent(in_force)[DEBUG]
         key, payload, _ = genuine.split(".")
         tokens = in_force._requests._tokens
@@ -349,16 +352,12 @@ class TestToken:
 
         flood(200)
         gc.collect()
-        tracemalloc.start()
-        try:
-            flood(10_000)
-            gc.collect()
-            kept, _ = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        before = sys.getallocatedblocks()
+        flood(10_000)
+        gc.collect()
+        assert sys.getallocatedblocks() - before < 1000
         assert road.words == []
         assert tokens.refused == 10_200
-        assert kept < 64 << 10
         assert methods()[0] is logging.Logger.isEnabledFor, "nothing was armed"
 
     def test_without_a_key_nothing_is_sent_and_nothing_believed(self, in_force, road, debug):
