@@ -60,10 +60,10 @@ def changed(link: Link, document: bytes) -> None:
 
 
 class BusContract:
-    """Subclass it as ``TestMyBus`` and implement ``bus``; every test here must then pass."""
+    """Subclass it as ``TestMyBus`` and implement ``bus``; every test here must then pass.
 
-    apart = True
-    """Whether another process can open the bus."""
+    A bus within one process says ``test_a_forked_child_opens_a_link_of_its_own = None``.
+    """
 
     rounds = 500
     """Changes that each of two operators makes at the same time as the other."""
@@ -438,8 +438,6 @@ class BusContract:
         changed(other, b"after")
 
     def test_a_forked_child_opens_a_link_of_its_own(self, cluster: str, link: Link) -> None:
-        if not self.apart:
-            pytest.skip("it is of one process")
         link.write(b"document", None)
 
         def answered() -> bool:
