@@ -33,7 +33,7 @@ def test_what_is_copied_from_the_example_is_what_the_shop_runs():
 
 
 def test_nginx_reads_its_files(tmp_path):
-    write_nginx(tmp_path, "127.0.0.1:5140", {"shop-1": 8011, "shop-2": 8012}, 8080, "")
+    write_nginx(tmp_path, "127.0.0.1:5140", {"shop-1": 8011, "shop-2": 8012}, 8080)
     command = [program("nginx", "nginx-light"), "-t", "-p", tmp_path, "-c", "nginx.conf"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0 and "warn" not in told.stderr, told.stderr

@@ -35,7 +35,7 @@ def test_every_request_gets_an_id_and_a_trace_and_the_node_the_client_and_the_lo
 def test_its_event_is_one_of_clusterlogs_own_and_says_what_an_access_event_says(way):
     _, told = way.passed("/whole")
     assert is_whole(told)
-    assert told["event"]["outcome"] == "success" and told["log"]["level"] == "info"
+    assert told["event"]["outcome"] == "success" and "reason" not in told["event"] and told["log"]["level"] == "info"
     assert told["http"]["response"]["status_code"] == 200 and told["clusterlog"]["call"]["status_code"] == 200
     assert told["service"]["node"]["name"] in ("shop-1", "shop-2")
     assert told["host"]["name"] == socket.gethostname() and told["client"]["ip"] == "127.0.0.1"
@@ -82,6 +82,24 @@ def test_of_one_that_is_believed_a_trace_that_is_none_begins_anew_and_its_state_
 def test_every_method_is_told_of(way, method):
     _, told = way.passed(f"/method/{method}", ("Content-Length", "0"), method=method)
     assert told["http"]["request"]["method"] == method and told["message"] == f"{method} /method/{method} 200"
+
+
+def test_an_answer_of_a_node_that_failed_is_a_failure_and_the_nodes(way):
+    path = way.new("fails")
+    assert way.edge.get(path).startswith(b"HTTP/1.1 503")
+    told = way.log.of(path)
+    assert told["event"]["outcome"] == "failure" and told["log"]["level"] == "error"
+    assert told["http"]["response"]["status_code"] == told["clusterlog"]["call"]["status_code"] == 503
+    assert "reason" not in told["event"] and read(told).failed and read(told).answered
+
+
+def test_an_answer_that_the_balancer_made_is_a_failure_and_not_the_nodes(way):
+    path = way.new("closes")
+    assert way.edge.get(path).startswith(b"HTTP/1.1 502")
+    told = way.log.of(path)
+    assert told["event"]["outcome"] == "failure" and told["http"]["response"]["status_code"] == 502
+    assert told["service"]["node"]["name"] in ("shop-1", "shop-2")
+    assert not read(told).answered and read(told).failed
 
 
 def test_a_client_that_goes_before_it_has_an_answer_is_told_of_as_an_access_event_tells_it(way):

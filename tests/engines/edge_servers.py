@@ -89,7 +89,10 @@ class Datagrams:
 
 
 class Backend:
-    """A node that keeps what it was asked, byte for byte, and answers 200 to everybody; one request a connection."""
+    """A node that keeps what it was asked, byte for byte, and answers 200; one request a connection.
+
+    ``/fails`` is answered 503, ``/closes`` by the end of the connection, and ``/slow`` never.
+    """
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
@@ -117,10 +120,13 @@ class Backend:
                 if not more:
                     break
                 data += more
-            if b" /slow" not in data.partition(b"\r\n")[0]:
-                connection.sendall(_ANSWER)
+            asked = data.partition(b"\r\n")[0]
+            if b" /slow" not in asked and b" /closes" not in asked:
+                connection.sendall(_ANSWER.replace(b"200 OK", b"503 No") if b" /fails" in asked else _ANSWER)
             if data:  # a health check says nothing
                 self.asked.append(data)
+            if b" /closes" in asked:
+                return
             while connection.recv(65_536):
                 continue
 
@@ -218,11 +224,11 @@ def haproxy(
 
 
 @contextmanager
-def nginx(directory: Path, log: str, nodes: dict[str, int], *, within: str = "") -> Iterator[Edge]:
-    """nginx with the files of the examples; ``within`` is put into its ``server``."""
+def nginx(directory: Path, log: str, nodes: dict[str, int], changes: dict[str, str] | None = None) -> Iterator[Edge]:
+    """nginx with the files of the examples, with ``changes`` in its ``nginx.conf``."""
     for tried in range(5):
         port = _free_port()
-        write_nginx(directory, log, nodes, port, within)
+        write_nginx(directory, log, nodes, port, changes)
         with (directory / "nginx.log").open("ab") as told:
             process = subprocess.Popen(
                 [program("nginx", "nginx-light"), "-p", str(directory), "-c", "nginx.conf"],
@@ -238,7 +244,9 @@ def nginx(directory: Path, log: str, nodes: dict[str, int], *, within: str = "")
             return
 
 
-def write_nginx(directory: Path, log: str, nodes: dict[str, int], port: int, within: str) -> None:
+def write_nginx(
+    directory: Path, log: str, nodes: dict[str, int], port: int, changes: dict[str, str] | None = None
+) -> None:
     """Put the files of the examples into a directory, with what is different here: addresses, ports, where to write."""
     user = "user root;" if os.geteuid() == 0 else ""
     paths = " ".join(
@@ -248,7 +256,10 @@ def write_nginx(directory: Path, log: str, nodes: dict[str, int], port: int, wit
         text = _here((EXAMPLES / "edge" / file).read_text(), nodes)
         if file == "nginx.conf":
             text = re.sub(r"server=127\.0\.0\.1:5140", f"server={log}", text)
-            text = text.replace("listen 8080;", f"listen 127.0.0.1:{port}; {within}")
+            for old, new in (changes or {}).items():
+                assert old in text, old
+                text = text.replace(old, new)
+            text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
             text = text.replace("worker_processes auto;", f"{user} worker_processes 1; daemon off; pid nginx.pid;")
             text = text.replace("http {", f"error_log stderr;\nhttp {{\n    {paths}", 1)
         (directory / file).write_text(text)
