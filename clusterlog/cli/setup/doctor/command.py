@@ -29,12 +29,12 @@ _SECRETS = frozenset(each.name for each in fields(Settings) if each.metadata.get
 @click.command()
 @click.argument("application", metavar="[MODULE:NAME]", required=False)
 @click.option("--settings", "only_settings", is_flag=True, help="Each setting with its value and where that came from.")
-@with_settings("home", "store", "sink", "token_file")
+@with_settings("home", "store", "sink", "bus", "token_file")
 @as_json
 def doctor(settings: Settings, application: str | None, only_settings: bool, as_json: bool) -> int:
     """Look for what is wrong here and say how to mend it. Exit 1 if there is a problem.
 
-    Looked at are the home, its disk and keys, the shipper, the store, the clock and the names of nodes. With
+    Looked at are the home, its disk and keys, the shipper, the store, the clock, the cluster and its nodes. With
     MODULE:NAME, the application that a server would be given (shop.app:app), that is imported in a process of its own
     as well, its logging looked at, and requests sent through it.
     """
@@ -54,11 +54,13 @@ def doctor(settings: Settings, application: str | None, only_settings: bool, as_
 
 
 def _looked(settings: Settings, application: str | None) -> Iterator[Finding]:
+    from clusterlog.cli.setup import members
     from clusterlog.cli.setup.doctor import application as inside
     from clusterlog.cli.setup.doctor import delivery, home
 
     yield from home.examine(settings)
     yield from delivery.examine(settings, time.time_ns())
+    yield from members.examine(settings)
     if application is not None:
         yield from inside.examine(application, settings)
 
