@@ -57,10 +57,12 @@ class Cluster:
     def ask(self, work: Callable[[Link], Result]) -> Result:
         """What ``work`` returns of a link, for one thread after the other. Raises what the link does.
 
-        A link that failed has done nothing: where it did so at once, as its file is another one by now, a new one is
+        A link that failed has done nothing. Where it did so at once, as its file is another one by now, a new one is
         tried.
         """
         with self._asking:
+            if self._ending.is_set():
+                raise BusUnreachable("this server is ending, or has made room for other name spaces")
             begun = time.monotonic()
             if self._link is not None:
                 try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from clusterlog.control.bus.hub.link import HubBus
 from clusterlog.settings import load
+from clusterlog.testing.buses import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +17,19 @@ def hub_server(process, tmp_path_factory):
     served = process(tmp_path_factory.mktemp("hub") / "home")
     yield served
     served.end()
+
+
+@pytest.fixture
+def wait_until():
+    """Asks again and again until the answer is true."""
+
+    def wait(condition, what):
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain: {what}"
+            time.sleep(0.01)
+
+    return wait
 
 
 @pytest.fixture(scope="session")
