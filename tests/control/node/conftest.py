@@ -145,13 +145,13 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
     """A worker that runs; each in a seat of ``home``."""
     running = []
 
-    def make(*, home=None, near=None, far=None, heartbeat_s=0.2, agent=None, on_change=None, start=True, **of):
+    def make(*, home=None, near=None, far=None, heartbeat_s=0.2, agent=None, machine="host", start=True, **of):
         number = next(_numbers)
         directory = (home or tmp_path / "home") / "control"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         hand = make_hand(state=directory / "state.json", **of)
         instance = f"{number:032x}"
-        report = Report(hand.member.node, hand.member.service, "host", hand.member.role, boot="boot")
+        report = Report(hand.member.node, hand.member.service, machine, hand.member.role, boot="boot")
         changes = []
         board = Switchboard(lambda: worker.wake(), lambda: ())  # noqa: PLW0108 - made below
         worker = Worker(
@@ -164,7 +164,7 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
             board,
             lambda: Seat(directory, liveness, instance, hand.member.service, hand.member.node),
             agent or (lambda worker, seat: None),
-            on_change or changes.append,
+            changes.append,
             heartbeat_s,
         )
         worker.board, worker.changes = board, changes
@@ -183,7 +183,7 @@ def host(make_worker, network, sealer, tmp_path):
     """Workers of a host of its own: a home with a local bus, and an agent where its keeper is."""
     homes = {}
 
-    def worker(name, node, **more):
+    def worker(name, node, heartbeat_s=0.2, **more):
         home = tmp_path / name
         near = homes.setdefault(name, MemoryBus(f"host-{next(_numbers)}", "test"))
 
@@ -197,10 +197,10 @@ def host(make_worker, network, sealer, tmp_path):
                 worker.me.instance,
                 seat.lives,
                 worker.tell_changes,
-                heartbeat_s=0.2,
+                heartbeat_s=heartbeat_s,
             )
 
-        return make_worker(home=home, near=near, far=network, node=node, agent=agent, **more)
+        return make_worker(home=home, near=near, far=network, node=node, agent=agent, heartbeat_s=heartbeat_s, **more)
 
     return worker
 

@@ -33,6 +33,16 @@ def test_a_change_reaches_all_workers_of_all_hosts_and_each_node_proves_it_once(
     assert applied == {str(change.document.version)}
 
 
+def test_a_change_is_proven_at_once_and_not_with_the_next_heartbeat(host, operator, logger, until):
+    worker = host("a", "n1", heartbeat_s=3600.0)
+    until(lambda: worker.agent is not None and worker.agent.attached.is_set())
+    first = operator.put(logger.name, logging.DEBUG)
+    until(lambda: operator.leased(first.document.version) == 1)
+    second = operator.put(logger.name, logging.WARNING)
+    until(lambda: operator.leased(second.document.version) == 1)
+    assert level(logger) == "WARNING"
+
+
 def test_a_node_counts_as_having_it_only_when_all_its_workers_do(host, operator, logger, until):
     """I4: acks never claim more than is in force."""
     first = host("a", "n1")
@@ -146,3 +156,13 @@ def test_the_first_of_those_who_watch_tells_everybody_of_a_new_host(host, operat
     until(lambda: first.agent._watch.nodes)
     host("b", "n2")
     until(lambda: shape(operator.nodes()) == [("n1", "up", 1), ("n2", "up", 1)])
+
+
+def test_two_hosts_with_nodes_of_one_name_both_work_and_are_told_apart(host, operator, logger, until):
+    """F30: a cloned image."""
+    host("a", "n1", machine="host-a")
+    host("b", "n1", machine="host-b")
+    until(lambda: [(node.host, node.conflict) for node in operator.nodes()] == [("host-a", True), ("host-b", True)])
+    change = operator.put(logger.name, logging.DEBUG)
+    until(lambda: operator.leased(change.document.version) == 2)
+    assert level(logger) == "DEBUG"

@@ -87,8 +87,9 @@ class Home:
         return found
 
     def operated(self, do):
-        sealer = Sealer(cluster_keys(self.path, "", True), self.settings.environment)
-        link = bus_at("", self.settings).open()
+        bus = bus_at(self.settings.bus, self.settings)
+        sealer = Sealer(cluster_keys(self.path, self.settings.control_key, bus.local), self.settings.environment)
+        link = bus.open()
         try:
             return do(link, sealer)
         finally:
@@ -258,6 +259,31 @@ def test_a_killed_keeper_has_a_follower_and_its_node_is_told_to_be_silent(home):
     home.until(lambda: home.pids(having=change) == {other})
     state = {node.node: node.state for node in home.nodes()}
     assert sorted(state.values()) == ["silent", "up"]
+
+
+@pytest.mark.engines
+def test_when_the_process_that_speaks_to_the_network_is_killed_another_one_of_its_host_goes_on(home, redis_server):
+    """F20: within two seconds, with one proof for each node and none twice."""
+    (home.path.parent / "key").write_text("k" * 40)
+    bus = f"redis://127.0.0.1:{redis_server.port}/0"
+    way = {"CLUSTERLOG_BUS": bus, "CLUSTERLOG_CONTROL_KEY": str(home.path.parent / "key")}
+    way["CLUSTERLOG_ENVIRONMENT"] = home.path.parent.name[-20:]
+    home.settings = load(
+        {name: way[f"CLUSTERLOG_{name.upper()}"] for name in ("bus", "control_key", "environment")}
+        | {"home": str(home.path)},
+        environ={},
+    )
+    workers = [home.start(FOLLOWER, "n1", **way) for _ in range(3)]
+    home.until(lambda: len(home.pids()) == 3)
+    change = home.put()
+    home.until(lambda: len(home.pids(having=change)) == 3)
+    keeper = holder(home.path / "control" / "agent.lock")
+    os.kill(keeper, signal.SIGKILL)
+    change = home.put(level=30)
+    others = {worker.pid for worker in workers} - {keeper}
+    home.until(lambda: home.pids(having=change) == others)
+    assert [node.node for node in home.nodes()] == ["n1"]
+    assert home.operated(lambda link, _: link.leased(str(change.document.version))) == 1
 
 
 def test_nothing_touches_a_network_in_an_import_a_start_a_fork_or_a_line(home):
