@@ -1,5 +1,6 @@
 """What every bus of a network does when the way to it, or the server, fails: the rows F01–F14 and F32 of the faults."""
 
+import random
 import secrets
 import socket
 import threading
@@ -298,3 +299,69 @@ def test_no_fault_is_told_to_loggers(site, cluster, caplog, hasty):
     hasty()
     refuses(site.bus(cluster).open)
     assert not caplog.records
+
+
+def test_f13_operators_whose_ways_break_at_random_lose_no_change_and_make_none_twice(site, cluster, monkeypatch):
+    """Each adds one to a number: in the end it is what was confirmed, and at most what was left open besides."""
+    monkeypatch.setattr(base, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(base, "SILENCE_S", 3.0)
+    bus = site.bus(cluster)
+    with closing(reopened(site.straight(cluster))) as straight:
+        straight.write(b"0", None)
+    confirmed, open_ends = [], []
+    over = threading.Event()
+    failures = []
+
+    def operate():
+        link = None
+        try:
+            while not over.is_set():
+                try:
+                    link = link or bus.open()
+                    before = link.read().document
+                except BusUnreachable:
+                    link = link and link.close()
+                    continue
+                try:
+                    link.write(b"%d" % (int(before) + 1), before)
+                    confirmed.append(int(before) + 1)
+                except Conflict:
+                    pass
+                except BusUnreachable:
+                    open_ends.append(int(before) + 1)
+                    link = link.close()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            if link is not None:
+                link.close()
+
+    operators = [threading.Thread(target=operate) for _ in range(3)]
+    for each in operators:
+        each.start()
+    chance = random.Random(cluster)
+    for _ in range(25):
+        time.sleep(chance.uniform(0.05, 0.3))
+        match chance.choice(["cut", "cut", "freeze", "there", "back", "delay", "half"]):
+            case "cut":
+                site.path.cut()
+            case "half":
+                site.path.half_close()
+            case "delay":
+                site.path.delay_s = 0.02
+            case "freeze":
+                site.path.freeze()
+            case direction:
+                site.path.freeze(direction)
+        time.sleep(chance.uniform(0.0, 0.2))
+        site.path.thaw()
+        site.path.delay_s = 0.0
+    over.set()
+    for each in operators:
+        each.join()
+    monkeypatch.undo()
+    assert not failures
+    assert confirmed
+    with closing(reopened(site.straight(cluster))) as straight:
+        assert len(set(confirmed)) == len(confirmed), "two were told that the same change is theirs"
+        assert len(confirmed) <= int(straight.read().document) <= len(confirmed) + len(open_ends)
