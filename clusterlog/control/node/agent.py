@@ -166,7 +166,7 @@ class Agent:
             members = members or hinted
             if asked or now >= look:
                 look = now + about(LOOK_S)
-                if self._look(up, local):
+                if self._look(up, local) or asked:  # what came along with a notice has been put down already
                     under_way = now + _UNDER_WAY_S
             proven = self._prove(up, local, every=now >= beat)
             if proven:
