@@ -169,7 +169,9 @@ class Control:
         keys = cluster_keys(settings.home_path, settings.control_key, not self._networked)
         self._sealer = Sealer(keys, settings.environment)
         tokens = Tokens(keys, settings.environment)
-        self._force = self._force or InForce(tokens, lambda user: self._road.identity(user)[0], self._tripped)
+        self._force = self._force or InForce(
+            tokens, lambda user: self._road.identity(user)[0], self._tripped, self._ended
+        )
         member = Member(settings.service, settings.node, _host(), settings.role, settings.tags, _version())
         policy = Policy(ceilings(settings.ceiling), int(settings.longest * 1e9), settings.role != "receive")
         desired = Desired(self._sealer, Clock()) if before is None else before.desired
@@ -179,6 +181,9 @@ class Control:
     def _tripped(self, rule: str, reason: str) -> None:
         if self._hand is not None:
             self._hand.tripped(rule, reason)
+
+    def _ended(self, rule: str) -> bool:
+        return self._hand is not None and self._hand.desired.ended(rule)
 
     def _made_worker(self) -> Worker:
         from clusterlog.control.bus.opening import bus_at, local_bus

@@ -60,8 +60,12 @@ class InForce:
         tokens: Tokens | None = None,
         user_hash: Callable[[str], str] = str,
         on_trip: Callable[[str, str], object] = lambda rule, reason: None,
+        ended: Callable[[str], bool] = lambda rule: False,
     ) -> None:
-        """``tokens`` of the cluster, where there is a key; ``user_hash`` gives the ``user.hash`` of an identity."""
+        """``tokens`` of the cluster, where there is a key; ``user_hash`` gives the ``user.hash`` of an identity.
+
+        ``ended(rule)`` is asked for each line that a rule lets be said: whether the time of that rule is over.
+        """
         self._levels = Levels()
         self._tripped: dict[str, str] = {}
         self._ruled: dict[str, logging.Logger] = {}
@@ -71,6 +75,7 @@ class InForce:
         self._requests = Escalations(tokens, user_hash, self._stand_guard)
         self._guard: Volume | None = None
         self._on_trip = on_trip
+        self._ended = ended
 
     @property
     def levels(self) -> Levels:
@@ -145,7 +150,7 @@ class InForce:
         present, needed = slot.road, self._requests.on or limited(self._levels)
         guard = present if isinstance(present, Volume) else None
         if needed and guard is None and present is not None:
-            guard = self._guard = (self._guard or Volume(present, self._over)).before(present)
+            guard = self._guard = (self._guard or Volume(present, self._over, self._ended)).before(present)
             slot.road = guard
         elif not needed and guard is not None:
             slot.road, self._guard = guard.road, None

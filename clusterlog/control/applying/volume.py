@@ -34,14 +34,20 @@ class _Spent:
 class Volume:
     """A road that lets lines pass to another one as long as the rule they are said by has not spent its limits.
 
-    ``tripped(rule, reason)`` is told once of a rule that has; from then on its lines end here.
+    ``tripped(rule, reason)`` is told once of a rule that has; from then on its lines end here. So do those of a rule
+    that is ``ended``: a process that was stopped, and goes on after a rule's time, may log before anybody has noticed.
     """
 
     def __init__(
-        self, road: Road, tripped: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic
+        self,
+        road: Road,
+        tripped: Callable[[str, str], None],
+        ended: Callable[[str], bool] = lambda rule: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.before(road)
         self._told = tripped
+        self._ended = ended
         self._clock = clock
         self._levels = Levels()
         self._rules: Mapping[str, Rule] = {}
@@ -112,7 +118,7 @@ class Volume:
         rule = self._rules.get(by)
         if rule is None:
             return True
-        if by in self._over:
+        if by in self._over or self._ended(by):
             return False
         limits, spent = rule.limits, self._spent.get(by)
         if spent is None:
@@ -135,5 +141,5 @@ class Volume:
 
 
 def limited(levels: Levels) -> bool:
-    """Whether any rule in force has a limit to be watched."""
-    return any(rule.limits.lines or rule.limits.lines_per_s for rule in levels.mine)
+    """Whether any rule in force has a limit to be watched: of lines, or of time."""
+    return any(rule.limits.lines or rule.limits.lines_per_s or rule.expires_ns for rule in levels.mine)

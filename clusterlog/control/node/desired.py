@@ -91,6 +91,11 @@ class Desired:
             return ()
         return self.deadlines.in_force(self.document.rules, self._clock.boot_ns())
 
+    def ended(self, rule: str) -> bool:
+        """Whether the time of a rule is over, by its id."""
+        due = self.deadlines.by_rule.get(rule)
+        return due is not None and self._clock.boot_ns() >= due
+
     def over(self) -> tuple[Rule, ...]:
         """The rules of the document that have ended here."""
         known = () if self.document is None else self.document.rules

@@ -183,6 +183,37 @@ def test_a_rule_ends_in_every_process_on_time_and_all_report_the_base_again(home
     home.until(base)
 
 
+def test_a_process_that_was_stopped_for_longer_than_a_rule_lives_says_no_line_by_it_when_it_goes_on(home):
+    """F06: also none before any thread of ours has had its turn."""
+    process = home.start(
+        """
+        clusterlog.start("shop", node="n1")
+        clusterlog.cluster.is_clustered()
+        log = logging.getLogger("orders.stock")
+        said = False
+        while True:
+            log.debug("at %.6f", time.clock_gettime(time.CLOCK_BOOTTIME))
+            if log.isEnabledFor(10) is not said:
+                said = not said
+                say("says" if said else "is silent")
+        """
+    )
+    home.until(lambda: (home.path / "control").exists() and home.pids())
+    change = home.put(life_s=3)
+    assert process.line() == "says\n"
+    home.until(lambda: home.pids(having=change))
+    home.until((home.path / "control" / "state.json").exists)
+    deadline = json.loads((home.path / "control" / "state.json").read_text())["deadlines"][change.rules[0].id]
+    process.send_signal(signal.SIGSTOP)
+    home.until(lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) > deadline)
+    process.send_signal(signal.SIGCONT)
+    assert process.line() == "is silent\n"
+    process.kill()
+    process.wait()
+    lines = [float(each["message"].split()[1]) for each in home.events() if each["log"]["level"] == "debug"]
+    assert lines and max(lines) < deadline / 1e9
+
+
 def test_a_process_that_only_starts_takes_part_a_second_later_and_says_good_bye(home):
     process = home.start(
         """
