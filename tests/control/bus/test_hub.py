@@ -211,7 +211,7 @@ def test_the_token_of_the_url_is_for_its_host_alone_and_never_shown():
         assert "secret-token" in other.heads[0]
 
 
-def test_the_token_to_control_is_taken_from_a_copy_of_the_servers_file_each_time(tmp_path):
+def test_f32_the_token_to_control_is_taken_from_a_copy_of_the_servers_file_each_time(tmp_path):
     file = tmp_path / "serve.json"
     with Rogue(answer(FIRST), answer(FIRST)) as rogue:
         at = bus(rogue.url, token="", token_file=str(file))

@@ -44,19 +44,19 @@ def asked(hub_server, cluster):
 
 @pytest.mark.parametrize("right", ["write", "read"])
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_a_token_to_read_or_write_events_controls_nothing(asked, method, path, right):
+def test_f32_a_token_to_read_or_write_events_controls_nothing(asked, method, path, right):
     said = asked(method, path, right=right)
     assert said.status == 403
     assert f"the token may {right}" in said.reason
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_without_a_token_nothing_is_answered(asked, method, path):
+def test_f32_without_a_token_nothing_is_answered(asked, method, path):
     assert asked(method, path, right="").status == 401
 
 
 @pytest.mark.parametrize("right", ["write", "read"])
-def test_a_link_with_another_token_says_whose_it_is_and_never_what_it_is(hub_server, bus_of, tmp_path, right):
+def test_f32_a_link_with_another_token_says_whose_it_is_and_never_what_it_is(hub_server, bus_of, tmp_path, right):
     token = json.loads((hub_server.home / "run" / "serve.json").read_bytes())["tokens"][right]
     (tmp_path / "token").write_text(token)
     with pytest.raises(BusDenied, match="not the token to control") as denied:
@@ -65,12 +65,12 @@ def test_a_link_with_another_token_says_whose_it_is_and_never_what_it_is(hub_ser
     assert str(tmp_path / "token") in str(denied.value)
 
 
-def test_a_link_with_a_token_of_another_server_is_denied(hub_server, bus_of):
+def test_f32_a_link_with_a_token_of_another_server_is_denied(hub_server, bus_of):
     with pytest.raises(BusDenied, match="does not accept our token"):
         bus_of(hub_server, token_file="", token="another-server-of-ours").open()
 
 
-def test_a_link_without_a_token_is_told_where_it_is(hub_server, bus_of):
+def test_f32_a_link_without_a_token_is_told_where_it_is(hub_server, bus_of):
     with pytest.raises(BusDenied, match=r"token_file to its run/serve\.json"):
         bus_of(hub_server, token_file="").open()
 
