@@ -82,22 +82,18 @@ def test_a_name_space_in_which_somebody_waits_does_not_make_room(running, store,
     hub.close()
 
 
-def test_a_server_that_is_to_end_lets_go_who_waits_and_ends_well(serve, bus_of):
+def test_a_server_that_is_to_end_lets_go_at_once_who_waits_and_ends_well(serve, bus_of):
     server = serve()
-    with closing(subscribed(bus_of(server).open())) as link:
-        ended = []
-
-        def wait():
-            try:
-                link.wait(PATIENCE_S)
-            except BusUnreachable as error:
-                ended.append(str(error))
-
-        waits = threading.Thread(target=wait)
-        waits.start()
+    with closing(subscribed(bus_of(server).open())) as link, ExitStack() as stack:
+        begin = told(waiting(server.port, token(server), "", stack))["after"]
+        waits = waiting(server.port, token(server), begin, stack)
+        link.lease("a", b"", 30.0, "e/1")  # it is answered behind the one that waits
         assert server.end() == 0
-        waits.join()
-        assert ended, "who waits is told, and does not wait for a time to run out"
+        answer = waits.getresponse()
+        assert answer.status == 503
+        assert b"this server is ending" in answer.read()
+        with pytest.raises(BusUnreachable):
+            until(link, lambda come: False)
 
 
 def test_a_server_that_was_killed_and_began_again_has_what_was_kept_and_its_links_begin_with_a_gap(serve, bus_of):
