@@ -21,6 +21,7 @@ from clusterlog.context.ids import new_trace_id
 from clusterlog.context.traceparent import format_traceparent
 from clusterlog.context.tracing import SpanIds
 from clusterlog.integrations.rules import in_force
+from clusterlog.record.gate import armed
 from clusterlog.record.slot import slot
 
 DATASET = "clusterlog.call"
@@ -160,10 +161,12 @@ class Call:
 class Cap:
     """Loggers of a client's own kept at WARNING and above: its call event says more than their lines."""
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_levels", "_names")
 
     def __init__(self, *names: str) -> None:
         self._levels: dict[str, int] = {}
+        self._names = names
+        armed.capped.update(names)
         for name in names:
             logger = logging.getLogger(name)
             if logger.level < logging.WARNING:
@@ -177,3 +180,4 @@ class Cap:
             if logger.level == logging.WARNING:
                 logger.setLevel(level)
         self._levels = {}
+        armed.capped.difference_update(self._names)

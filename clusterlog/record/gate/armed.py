@@ -25,6 +25,9 @@ here = current.get
 nobody: object = object()
 """What is noted on a scope of which no line needs to be looked at; another object as soon as that may have changed."""
 
+capped: set[str] = set()
+"""Loggers of clients that are instrumented: their call events say more than what they say below WARNING."""
+
 _asked: tuple[Admits, ...] = ()
 _exchanged: list[tuple[FunctionType, CodeType, CodeType]] = []
 

@@ -237,7 +237,10 @@ class Recorder:
         if least is None:
             if len(self._floors) >= _KNOWN:
                 self._floors.clear()
-            least = self._floors[logger] = max(self._level, self._floor(logger))
+            above = logger.split(".")
+            capped = any(".".join(above[:depth]) in armed.capped for depth in range(1, len(above) + 1))
+            least = max(self._level, self._floor(logger), logging.WARNING if capped else logging.NOTSET)
+            self._floors[logger] = least
         return least
 
     def _tape(self, request: Request) -> Tape:

@@ -28,7 +28,8 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
     span of OpenTelemetry is to its parent: ``client``, ``server``, ``producer``, ``consumer``, ``internal``; it is
     ``edge`` of what a balancer tells, which names the node it chose as its own: here ``node`` is the balancer's host.
     ``request`` and ``trace`` are the ids that group events. Of what serves somebody and of a call, ``method`` and
-    ``path`` are what was asked, the path as a route where that is known; ``authority`` is whom a call asked.
+    ``path`` are what was asked, the path as a route where that is known; ``authority`` is whom a call asked. ``late``:
+    it was kept by a flight recorder and written later, and its place is behind the event with this number.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Event(NamedTuple):  # made hundreds of thousands of times for one request:
     method: str = ""
     path: str = ""
     authority: str = ""
+    late: int | None = None
 
     @property
     def started_ns(self) -> int | None:
@@ -179,6 +181,7 @@ def _plain(document: Document) -> Event:
         method=method,
         path=path,
         authority=authority,
+        late=_whole(own["recorded"], "after") if "recorded" in own else None,
     )
     _joined(event.id, instance, event.node, event.service, host, span, parent, event.level, event.logger)
     _joined(event.outcome, role, event.request, event.trace, method, path, authority)

@@ -1,11 +1,12 @@
 """What happened before what: the causal order of one request's events.
 
-Within a process the sequence is the order. Across processes there is one kind of evidence: a call event has its own
-span id, and whatever names that span as its parent, in another process, was caused by the call. So the callee's work
-lies behind the caller's last event from before the call began and, if the call was answered, the callee's access event
-lies before the call event. (A call ends with the headers of its response, so a callee may tell of its answer a moment
-later, and a streamed body may take it much longer: then the second edge is not drawn; and where it would contradict
-others it gives way.) What these edges leave open is ordered by recorded time, then by node.
+Within a process the sequence is the order, and what a flight recorder wrote late lies behind the number it came after.
+Across processes there is one kind of evidence: a call event has its own span id, and whatever names that span as its
+parent, in another process, was caused by the call. So the callee's work lies behind the caller's last event from before
+the call began and, if the call was answered, the callee's access event lies before the call event. (A call ends with
+the headers of its response, so a callee may tell of its answer a moment later, and a streamed body may take it much
+longer: then the second edge is not drawn; and where it would contradict others it gives way.) What these edges leave
+open is ordered by recorded time, then by node.
 """
 
 from __future__ import annotations
@@ -65,9 +66,13 @@ def ordered(events: Iterable[Event]) -> Order:
     return Order(in_order, after, tuple(visits), tuple(hops), tuple(cycles))
 
 
-def _arrangement(event: Event) -> tuple[str, int, int, str]:
-    sequence = _NEVER if event.sequence is None else event.sequence
-    return event.instance, sequence, _NEVER if event.time_ns is None else event.time_ns, event.id
+def _arrangement(event: Event) -> tuple[str, int, int, int, str]:
+    sequence, kept = _NEVER if event.sequence is None else event.sequence, 0
+    if (
+        event.late is not None and 0 <= event.late < sequence < _NEVER
+    ):  # else it was said in another life of its process
+        sequence, kept = event.late, sequence
+    return event.instance, sequence, kept, _NEVER if event.time_ns is None else event.time_ns, event.id
 
 
 class _Graph:

@@ -11,6 +11,7 @@ from clusterlog.context import request as context
 from clusterlog.context.carrier import extract
 from clusterlog.context.request import Request
 from clusterlog.integrations.access import Access
+from clusterlog.integrations.clients.call import Cap
 from clusterlog.record.gate import armed
 from clusterlog.record.gate.recorder import OVERHEAD, Recorder
 from clusterlog.record.logger import get_logger
@@ -242,6 +243,19 @@ def test_less_than_its_level_and_more_than_a_floor_allows_is_not_kept(road):
         for each in loggers:
             each.setLevel(logging.NOTSET)
     assert road.said == ["late kept info", "late kept warning", "late wire warning", "boom"]
+
+
+def test_what_an_instrumented_clients_own_loggers_say_is_not_kept_for_its_call_event_says_more(recorder, road):
+    cap = Cap("client")
+    try:
+        enter()
+        logging.getLogger("client.pool").debug("a connection")
+        logging.getLogger("clients").debug("of somebody else")
+        logging.getLogger("clients").error("boom")
+    finally:
+        cap.remove()
+    assert road.said == ["late of somebody else", "boom"]
+    assert armed.capped.isdisjoint({"client"})
 
 
 def test_what_the_application_has_disabled_is_not_kept(log, road):

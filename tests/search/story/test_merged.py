@@ -1,10 +1,7 @@
 """A file into which several processes wrote is several lanes, ordered by time; any other file is one process's own."""
 
 from clusterlog.search.receipt import receipts
-from clusterlog.search.story.event import read
 from clusterlog.search.story.journey import journey
-from clusterlog.search.story.merged import taken_apart
-from clusterlog.search.story.order import ordered
 
 FILE = "f" * 32
 
@@ -78,35 +75,3 @@ def test_an_unreadable_line_of_a_file_concerns_the_requests_around_it_alone():
         found, [drop(2), drop(5), drop(9)], [type("Sequences", (), {"instance": FILE, "stored": ((1, 9),)})]
     )
     assert [(loss.first_seq, loss.during) for loss in receipt.losses] == [(5, True)]
-
-
-def test_what_a_recorder_wrote_late_lies_where_it_was_said():
-    def event(number, message, after=None):
-        own = {} if after is None else {"recorded": {"after": after}}
-        return read(
-            {
-                "event": {"id": f"e{number}", "sequence": number},
-                "process": {"entity_id": "p"},
-                "@timestamp": f"2026-11-03T12:00:00.{number:09d}Z",
-                "http": {"request": {"id": "r"}},
-                "message": message,
-                "clusterlog": own,
-            }
-        )
-
-    told = [
-        event(1, "other life", after=900),
-        event(4, "info one"),
-        event(5, "info two"),
-        event(6, "debug one", after=3),
-        event(7, "debug two", after=3),
-        event(8, "debug three", after=4),
-        event(9, "boom"),
-    ]
-    said = [each.document["message"] for each in ordered(taken_apart(told)).events]
-    assert said == ["other life", "debug one", "debug two", "info one", "debug three", "info two", "boom"]
-
-
-def test_events_that_nothing_was_written_late_among_keep_their_numbers():
-    events = [read({"event": {"id": f"e{n}", "sequence": n}, "process": {"entity_id": "p"}}) for n in (1, 2)]
-    assert [each.sequence for each in taken_apart(events)] == [1, 2]

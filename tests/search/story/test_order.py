@@ -330,3 +330,32 @@ def test_thousands_of_events_that_all_contradict_each_other_are_ordered_all_the_
     order = order_of(story.documents)
     assert len(order.events) == 4000
     assert order.cycles
+
+
+def test_what_a_recorder_wrote_late_lies_where_it_was_said():
+    def event(number, message, after=None):
+        own = {} if after is None else {"recorded": {"after": after}}
+        return read(
+            {
+                "event": {"id": f"e{number}", "sequence": number},
+                "process": {"entity_id": "p"},
+                "@timestamp": f"2026-11-03T12:00:00.{number:09d}Z",
+                "http": {"request": {"id": "r"}},
+                "message": message,
+                "clusterlog": own,
+            }
+        )
+
+    told = [
+        event(1, "other life", after=900),
+        event(4, "info one"),
+        event(5, "info two"),
+        event(6, "debug one", after=3),
+        event(7, "debug two", after=3),
+        event(8, "debug three", after=4),
+        event(9, "boom"),
+    ]
+    found = ordered(told).events
+    assert {each.sequence for each in found} == {1, 4, 5, 6, 7, 8, 9}, "what is counted are the numbers they have"
+    said = [each.document["message"] for each in found]
+    assert said == ["other life", "debug one", "debug two", "info one", "debug three", "info two", "boom"]

@@ -129,7 +129,7 @@ class _Places:
         self._times = [journey.time_ns(entry.event) for entry in shown]
         self._of: list[list[tuple[int, int]]] = [[] for _ in journey.lanes]  # of each lane: sequence and place
         for place, entry in enumerate(shown):
-            if entry.event.sequence is not None:
+            if entry.event.sequence is not None and entry.event.late is None:
                 self._of[entry.lane].append((entry.event.sequence, place))
 
     def behind(self, lane: int, sequence: int) -> int:
@@ -143,7 +143,8 @@ class _Places:
     def by_time(self, lane: int, event: Event) -> int:
         """Between its neighbours in the lane, before the first event of another that was later."""
         known = self._of[lane]
-        at = bisect_left(known, (event.sequence or 0, -1))
+        number = event.sequence if event.late is None else event.late + 1
+        at = bisect_left(known, (number or 0, -1))
         low = known[at - 1][1] + 1 if at else 0
         high = known[at][1] if at < len(known) else len(self._times)
         time = self._journey.time_ns(event)
