@@ -9,13 +9,15 @@ never does: where somebody else is writing, it is asked again until ``PATIENCE_S
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import sqlite3
+import struct
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
@@ -29,6 +31,8 @@ FORM = 1
 """The tables' version, kept as ``user_version``."""
 _FORK_PATIENCE_S = 1.0
 _LONGEST_PAUSE_S = 0.02
+_READING = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0x4000_0002, 510, 0)
+"""A lock as every reader of a database holds it: SQLite's SHARED_FIRST and SHARED_SIZE."""
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _WHY = {
     sqlite3.SQLITE_BUSY: "another process has held its lock for too long",
@@ -93,12 +97,12 @@ class Database:
             finally:
                 _calm.release()
 
-    def let_go(self) -> None:
-        """Close the file for now; only where nobody else is inside."""
+    def let_go(self, *, hastily: bool = False) -> None:
+        """Close the file for now, ``hastily`` without waiting for the disk; only where nobody else is inside."""
         connection, self._connection = self._connection, None
         self._seen = None
         if connection is not None:
-            with suppress(sqlite3.Error):
+            with _as_if_read(self._path) if hastily else nullcontext(), suppress(sqlite3.Error):
                 connection.close()
 
     def _patiently(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -187,6 +191,26 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connect
     return result
 
 
+@contextmanager
+def _as_if_read(path: Path) -> Iterator[None]:
+    """Let SQLite believe that somebody else reads the file: its last reader would write the log into it, and sync.
+
+    The lock is one of an open file and not of the process, so that it stands against our own process, too.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        file = -1
+    try:
+        if file >= 0 and hasattr(fcntl, "F_OFD_SETLK"):
+            with suppress(OSError):
+                fcntl.fcntl(file, fcntl.F_OFD_SETLK, _READING)
+        yield
+    finally:
+        if file >= 0:
+            os.close(file)
+
+
 _all: WeakSet[Database] = WeakSet()
 _calm = threading.Lock()
 _held = False
@@ -198,7 +222,7 @@ def _before_fork() -> None:
     _held = _calm.acquire(timeout=_FORK_PATIENCE_S)
     if _held:
         for each in tuple(_all):
-            each.let_go()
+            each.let_go(hastily=True)
 
 
 def _after_fork() -> None:

@@ -369,6 +369,19 @@ def test_a_fork_takes_no_open_database_with_it_and_its_parent_goes_on(path, open
     assert link.read().document == b"document"
 
 
+def test_a_fork_does_not_wait_for_the_disk_and_nothing_is_lost_of_it(path, opened):
+    """The last one to close a database writes its log into it and syncs both."""
+    link = opened()
+    for each in range(20):
+        link.lease(f"{each}", b"x" * 1000, 30.0, "e/1")
+    log = path.with_name("bus.db-wal")
+    assert in_a_child(lambda: log.stat().st_size > 20_000)
+    assert link.leased("e/1") == 20
+    link.close()
+    assert not log.exists()
+    assert opened().leased("e/1") == 20
+
+
 def test_children_forked_while_threads_are_inside_of_sqlite_do_not_hang(path, opened):
     stop = threading.Event()
 
