@@ -50,6 +50,41 @@ def test_cp18_a_slow_function_loses_messages_is_told_of_one_gap_behind_what_it_h
     assert said == [0, 1, 2, "gap", "after"]
 
 
+def test_cp18_after_the_first_that_found_no_room_nothing_is_heard_before_the_gap(handlers):
+    """Else what comes behind the hole would be taken for what follows on what came before it."""
+    said: list[object] = []
+
+    def slow(data: object) -> None:
+        said.append(data)
+        if data == 0:
+            handlers.message(subscription, envelope("while there is room again"), 1)
+
+    subscription = Subscription("f", "t", slow, lambda: said.append("gap"))
+    go_on = stuck(handlers)
+    for number in range(4):
+        handlers.message(subscription, envelope(number), 1)
+    go_on.set()
+    settle(handlers)
+    assert said == [0, 1, 2, "gap"]
+    assert subscription.dropped == 2
+
+
+def test_in_a_forked_child_what_waited_is_forgotten_and_a_thread_of_its_own_calls(handlers):
+    said: list[object] = []
+    subscription = Subscription("f", "t", lambda data: said.append((data, threading.current_thread())))
+    go_on = stuck(handlers)
+    parents = next(each for each in threading.enumerate() if each.name == "clusterlog-handlers")
+    for number in range(9):
+        handlers.message(subscription, envelope(number), 1)
+    handlers.forget()
+    handlers.message(subscription, envelope("the child's"), 1)
+    settle(handlers)
+    go_on.set()
+    ((data, thread),) = said
+    assert data == "the child's"
+    assert thread is not parents
+
+
 def test_what_one_function_is_too_slow_for_the_others_hear(handlers):
     heard: list[object] = []
     slow, quick = Subscription("f", "t", lambda _data: None), Subscription("f", "u", heard.append)

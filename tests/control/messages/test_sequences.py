@@ -44,6 +44,7 @@ def test_f14_a_million_senders_take_no_more_room_than_some_and_those_that_speak_
         sequences.heard((f"forged-{number}",), 1)
         assert sequences.heard(S, number + 2) == "next"
     assert len(sequences._seen) == 3
+    assert [sequences.heard((f"forged-{number}",), 1) for number in (99, 5)] == ["again", "next"]
 
 
 def test_after_clearing_everything_is_a_beginning():

@@ -330,13 +330,31 @@ def test_an_answer_that_comes_when_nobody_waits_any_more_or_for_another_is_passe
     assert one.faults == {}
 
 
-def test_a_forked_child_is_heard_as_another_process_and_keeps_the_subscriptions_of_its_parent(air, ear):
+def test_an_answer_that_is_for_another_process_counts_for_nothing(air):
+    one, two = air.process("one"), air.process("two")
+
+    def answer(data: object, message: Envelope) -> object:
+        stray = Envelope("f", "ask", Sender("stranger"), 1, "stray", "reply", id=message.id, to="elsewhere")
+        one.receive(Message(sealed(stray, air.sealer)))
+        return data
+
+    two.client("f").subscribe("ask", answer)
+    assert [reply.data for reply in one.client("f").request("ask", 1, timeout_s=PATIENCE_S)] == [1]
+
+
+def test_a_forked_child_is_heard_as_another_process_and_keeps_the_subscriptions_of_its_parent(air, ear, settled):
     parent, other = air.process("parent"), air.process("other")
     parent.client("f").subscribe("t", ear, ear.gap)
     client = parent.client("f")
     client.send("t", 1)
     parent.outbox.put(b"what the parent had to send")
+    threads: list[threading.Thread] = []
+    parent.handlers.call(lambda: threads.append(threading.current_thread()))
+    settled(parent)
     parent.begin(Sender("child", "parent", "shop", 8), air.sealer)
+    parent.handlers.call(lambda: threads.append(threading.current_thread()))
+    settled(parent)
+    assert threads[0] is not threads[1]
     assert parent.outbox.first() is None
     assert parent.client("f") is client
     other.client("f").send("t", "to the child")

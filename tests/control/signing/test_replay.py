@@ -56,7 +56,8 @@ def test_a_fresh_node_takes_what_its_store_has_whatever_the_clock_says():
 
 def test_f15_a_fresh_node_that_is_kept_from_its_store_cannot_be_fed_what_was_once_true():
     assert refused(None, document(3, "e", NOW - STALE_NS - 1)) == "stale"
-    assert refused(None, document(3, "e", NOW * 2, 0)) == "stale"
+    with pytest.raises(Rejected, match="rule 1 has no end"):
+        judged(None, document(3, "e", NOW * 2, 0), stored=False, wall_ns=NOW)
     assert judged(None, document(3, "e", NOW - STALE_NS), False, NOW) == "newer"
 
 

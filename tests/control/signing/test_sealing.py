@@ -80,6 +80,15 @@ def test_f15_nobody_can_choose_an_algorithm_that_needs_no_key():
     assert reason(json.dumps(fields).encode()) == "signature"
 
 
+def test_f15_what_names_another_algorithm_is_refused_though_our_key_has_signed_it_by_ours():
+    fields = json.loads(BODY) | {"algorithm": "HS512"}
+    del fields["signature"]
+    content = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    digest = hmac.new(NEW.secret, content, hashlib.sha256).digest()
+    fields["signature"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    assert reason(json.dumps(fields).encode()) == "signature"
+
+
 def test_f15_a_document_of_another_key_is_refused_even_if_it_names_ours():
     forged = Sealer((OLD,), "production").seal({"schema": SCHEMA})
     assert reason(forged) == "signature"
