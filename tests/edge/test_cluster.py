@@ -67,8 +67,9 @@ def test_trace_begins_at_the_edge_and_leads_to_the_last_node(edge, shops, visito
     assert told["order"][0]["lane"] == 1  # what the balancer tells, it tells at the end
 
     tree = shops.ask("trace", id, "--tree").stdout
-    first = next(line for line in tree.splitlines() if "POST /orders" in line and "on " in line)
-    assert balancer["host"]["name"] in first and "201" in first, tree
+    first = next(line for line in tree.splitlines() if line.startswith(" +0.000 "))
+    assert f"POST /orders → 201 by {shop['service']['node']['name']}" in first
+    assert f"on {balancer['host']['name']}" in first, tree
 
 
 def test_an_id_of_a_stranger_leads_to_the_request_and_is_none(edge, shops, visitor):

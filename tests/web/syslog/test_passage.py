@@ -119,6 +119,7 @@ def test_a_shipper_delivers_what_a_balancer_beside_it_logs(serve, tmp_path):
     assert code == 0 and "syslog: 1 line, 1 stored" in told
 
 
+@pytest.mark.engines
 def test_what_comes_while_the_store_is_away_arrives_when_it_is_back(serve, tmp_path):
     store = serve()
     shipping = Shipping(tmp_path / "near", store.url, store.home / "run" / "serve.json")

@@ -347,6 +347,7 @@ def test_syslog_ng_sends_here_by_tls(secured, tmp_path):
     assert said_last(process) == "syslog: 200 lines, 200 stored"
 
 
+@pytest.mark.engines
 def test_haproxy_sends_here_by_tls_where_it_is_told_to_write_into_a_ring(secured, tmp_path):
     """As docs/edge.md says it, with the address of here; our own certificate as this server asks for one."""
     process, context = secured
