@@ -58,6 +58,8 @@ class Session:
         self._notified: list[str] = []
         self._asked_at: float | None = None
         self._answer: list[Row] | None = None
+        self._rows: list[Row] = []
+        self._failure: Refused | None = None
         connection.nonblocking = 1
 
     @classmethod
@@ -132,8 +134,8 @@ class Session:
         """The answer to what was begun, once, and ``None`` while there is none. Raises Refused, BusUnreachable."""
         with _Cut(self._name):
             self._take()
-            if self._asked_at is not None and not self._connection.is_busy():
-                self._answer = self._fetched()
+            if self._asked_at is not None and self._whole():
+                self._answer = self._outcome()
         answer, self._answer = self._answer, None
         return answer
 
@@ -163,23 +165,32 @@ class Session:
         """Wait for what was asked."""
         end = time.monotonic() + base.PATIENCE_S
         with _Cut(self._name):
-            while self._connection.is_busy():
+            while not self._whole():
                 if not _ready(self._connection, select.POLLIN, end):
                     raise self._silent()
                 self._take()
-            return self._fetched()
+            return self._outcome()
 
-    def _fetched(self) -> list[Row]:
-        """Take in all results of what was asked; the rows are those of the last one."""
-        self._asked_at = None
-        failure: Refused | None = None
-        rows: list[Row] = []
-        while (result := self._connection.get_result()) is not None:
+    def _whole(self) -> bool:
+        """Take in what is there of the answer; whether that is all of it.
+
+        Never asks for more than is there: libpq would wait for the rest, and the whole interpreter with it.
+        """
+        while not self._connection.is_busy():
+            result = self._connection.get_result()
+            if result is None:
+                return True
             if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-                rows = list(_rows(result))
-            elif failure is None:
+                self._rows = list(_rows(result))
+            elif self._failure is None:
                 state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
-                failure = Refused(state.decode("ascii", "replace"), _line(result.get_error_message()))
+                self._failure = Refused(state.decode("ascii", "replace"), _line(result.get_error_message()))
+        return False
+
+    def _outcome(self) -> list[Row]:
+        """The rows of the last result of what was asked. Raises the first refusal."""
+        self._asked_at = None
+        (rows, self._rows), (failure, self._failure) = (self._rows, []), (self._failure, None)
         self._take()
         if failure is not None:
             raise failure
