@@ -187,6 +187,7 @@ class _Lane:
         ended = any(visit.access is not None for visit in visits)
         self._is_over = ended and all(visit.access is not None for visit in visits if visit.span)
         self._of_file = any(part(event.document, "log.file.path") is not None for event in events)
+        self._of_edge = all(event.is_edge for event in events)
         self._seen_ns = max((event.time_ns for event in events if event.time_ns is not None), default=None)
         begin = _begin(journey, events)
         before = [
@@ -202,6 +203,8 @@ class _Lane:
         return self._low, self._last if self._is_over else max((self._last, *known))
 
     def receipt(self) -> Receipt:
+        if self._of_edge:  # it tells one event of a request, at its end, and that is here
+            return self._say("complete", "")
         if not self.instance:
             why = "is of a file of several processes" if self._of_file else "has no sequence numbers"
             return self._say("unknown", f"{why}: nothing can be proven")

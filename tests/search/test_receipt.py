@@ -128,6 +128,12 @@ def test_numbers_that_are_not_stored_wait_where_a_heartbeat_says_so(story: Any) 
     assert receipt.text == "shop-1: 1,200 events wait in its spool at 2026-11-03T12:00:00Z, perhaps of this request"
 
 
+def test_a_balancer_tells_one_event_so_where_that_is_there_all_of_it_is(story: Any) -> None:
+    told = {"event": {"duration": 5}, "service": {"name": "haproxy"}, "http": {"request": {"method": "GET"}}}
+    story.process("shop-1", host="edge-1").emit(5, "edge", "", level="info", logger="haproxy", span="e1", **told)
+    assert (only(story).state, only(story).text) == ("complete", "edge-1 complete")
+
+
 def test_numbers_that_are_not_stored_and_explained_by_nothing_are_called_neither_lost_nor_complete(story: Any) -> None:
     shop = one_visit(story, lost=2)
     receipt = only(story, stored=[Sequences(shop.instance, ((1, 2), (5, 5)))])
