@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bus_sites import SITES, Site
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cluster"
 PATIENCE_S = 20
@@ -17,10 +20,15 @@ PATIENCE_S = 20
 class Process:
     """An example that is running, typed into line by line."""
 
-    def __init__(self, script: str, *arguments: str, cwd: Path) -> None:
-        command = [sys.executable, str(EXAMPLES / script), *arguments]
+    def __init__(self, script: str, *arguments: str, cwd: Path, **settings: str) -> None:
         self.process = subprocess.Popen(
-            command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, str(EXAMPLES / script), *arguments],
+            cwd=cwd,
+            env={**os.environ, **{f"CLUSTERLOG_{name.upper()}": value for name, value in settings.items()}},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def line(self) -> str:
@@ -47,8 +55,8 @@ def run(tmp_path: Path) -> Iterator[Callable[..., list[Process]]]:
     """Starts an example once for each of these arguments, in one directory."""
     started: list[Process] = []
 
-    def start(script: str, *each: tuple[str, ...]) -> list[Process]:
-        begun = [Process(script, *arguments, cwd=tmp_path) for arguments in each]
+    def start(script: str, *each: tuple[str, ...], **settings: str) -> list[Process]:
+        begun = [Process(script, *arguments, cwd=tmp_path, **settings) for arguments in each]
         started.extend(begun)
         assert [process.line() for process in begun] == ["ready"] * len(begun)
         return begun
@@ -84,6 +92,61 @@ def test_cp18_a_cache_is_flushed_in_all_processes_by_one_message(run, tmp_path):
     assert two.type("set tea 4") == "told"
     until(lambda: [process.type("get tea") for process in processes] == ["4"] * 3, "the new price everywhere")
     assert [process.end() for process in processes] == [0, 0, 0]
+
+
+@pytest.fixture(params=SITES)
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A network bus, and a path to it that can be cut."""
+    with SITES[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def network(site: Site, tmp_path: Path) -> dict[str, str]:
+    """The settings that lead to it, from homes that each are a host of their own."""
+    (tmp_path / "key").write_text(secrets.token_hex(32))
+    port = site.path.port
+    url = {
+        "RedisSite": lambda: f"redis://:{site.secret}@127.0.0.1:{port}",
+        "PostgresSite": lambda: site.server.url(port=port),
+        "HubSite": lambda: f"hub+http://127.0.0.1:{port}",
+    }[type(site).__name__]()
+    more = {"token_file": str(site.server.token_file)} if type(site).__name__ == "HubSite" else {}
+    return {"bus": url, "control_key": str(tmp_path / "key"), **more}
+
+
+@pytest.mark.engines
+def test_cp18_over_a_network_too_and_after_it_was_cut_nobody_goes_on_with_what_may_be_old(run, tmp_path, site, network):
+    hosts = [(f"shop-{number}", "--home", f"home-{number}") for number in (1, 2)]
+    one, two = processes = run("shared_cache.py", *hosts, **network)
+    until(lambda: one.type("sizes") == "shop-2=0" and two.type("sizes") == "shop-1=0", "both to know each other")
+    assert one.type("set tea 3") == "told"
+    until(lambda: [p.type("get tea") for p in processes] == ["3", "3"] and one.type("sizes") == "shop-2=1", "3")
+    assert two.type("set tea 4") == "told"
+    until(lambda: [process.type("get tea") for process in processes] == ["4", "4"], "the new price everywhere")
+    until(lambda: one.type("sizes") == "shop-2=1" and two.type("sizes") == "shop-1=1", "it to be kept")
+    (tmp_path / "prices" / "tea").write_text("5")
+    assert [process.type("get tea") for process in processes] == ["4", "4"]
+    site.path.refuse()
+    site.path.cut()
+    site.path.accept()
+    until(lambda: [process.type("get tea") for process in processes] == ["5", "5"], "the caches to empty themselves")
+    assert [process.end() for process in processes] == [0, 0]
+
+
+@pytest.mark.engines
+def test_cp01_over_a_network_too_one_node_changes_the_level_of_all(run, network):
+    hosts = [(f"payments-{number}", "--home", f"home-{number}", "--for", "3s") for number in (1, 2)]
+    nodes = run("self_help.py", *hosts, **network)
+
+    def changed(wanted: str) -> bool:
+        if wanted == "DEBUG" and nodes[0].type("level") == "INFO":
+            nodes[0].type("pay lots")
+        return [node.type("level") for node in nodes] == [wanted] * 2
+
+    until(lambda: changed("DEBUG"), "DEBUG on both")
+    until(lambda: changed("INFO"), "the level the application configured")
+    assert [node.end() for node in nodes] == [0, 0]
 
 
 def test_cp01_cp06_a_level_changed_inside_the_application_holds_on_all_nodes_and_ends_by_itself(run):
