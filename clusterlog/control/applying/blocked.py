@@ -43,6 +43,8 @@ def _handlers(logger: logging.Logger, level: int) -> Iterator[Layer]:
         yield Layer("handler", f"the handler of clusterlog takes {_least(ours)} and above")
     elif not ours and any(isinstance(handler, RecordHandler) for handler in logging.root.handlers):
         yield Layer("handler", f"logger {logger.name} keeps its records from the handler of clusterlog (propagate)")
+    elif not ours and slot.road is not None and not _taken_elsewhere():
+        yield Layer("unheard", f"no handler of clusterlog hears logger {logger.name}: native lines alone arrive", False)
     for own in ours:
         if own.level <= level and own.filters:
             yield Layer("filter", f"the handler of clusterlog has {_counted(own.filters)}", certain=False)
@@ -51,6 +53,11 @@ def _handlers(logger: logging.Logger, level: int) -> Iterator[Layer]:
     for other in others:
         if other.level > level:
             yield Layer("handler", f"{type(other).__name__} takes {_least([other])} and above", certain=False)
+
+
+def _taken_elsewhere() -> bool:
+    """Whether records are taken before they come to handlers, as under ``clusterlog run``."""
+    return str(getattr(logging.Logger.callHandlers, "__globals__", {}).get("__name__", "")).startswith("clusterlog.")
 
 
 def _least(handlers: Sequence[logging.Handler]) -> str:

@@ -186,9 +186,11 @@ class InForce:
             by = f"rule {decided.rule}" if decided.rule else "this node's ceiling"
             return Held("no-effect", f"{by} decides the level of {rule.logger or 'root'}")
         if found.level < base:
-            layers = [layer for layer in blocked.layers(logger, found.level) if layer.certain]
-            if layers:
-                return Held("no-effect", layers[0].text)
+            layers = blocked.layers(logger, found.level)
+            certain = [layer.text for layer in layers if layer.certain]
+            if certain:
+                return Held("no-effect", certain[0])
+            told = told or next((layer.text for layer in layers if layer.layer == "unheard"), "")
         if not exists(rule.logger):
             told = told or f"no logger {rule.logger} here yet"
         return Held("applied", told)

@@ -252,6 +252,16 @@ class TestReport:
         logging.getLogger("orders").propagate = False
         assert self.blocked(in_force)[0] == "no-effect"
 
+    def test_handlers_that_the_application_has_removed_are_told_of_f23(self, in_force, road):
+        logging.root.addHandler(RecordHandler())
+        logging.getLogger("orders")
+        assert self.blocked(in_force) == ("applied", "")
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"handlers": []}})
+        assert self.blocked(in_force) == (
+            "applied",
+            "no handler of clusterlog hears logger orders: native lines alone arrive",
+        )
+
     def test_a_filter_and_somebody_elses_handler_do_not_speak_against_it(self, in_force, road):
         logging.root.addHandler(RecordHandler())
         other = logging.StreamHandler()
