@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import bulk, calls, commands, ingest, lookup, rules, scale, store, tail
+from bench import bulk, calls, commands, control, ingest, lookup, rules, scale, store, tail
 
 SHORT = "--short"
 GOALS = (
@@ -46,6 +46,7 @@ def main() -> None:
     subjects = {
         "calls": _calls_table,
         "rules": rules.table,
+        "control": control.table,
         "store": store.table,
         "commands": commands.table,
         "tail": tail.table,

@@ -14,7 +14,7 @@ from clusterlog.cli.home.cluster import Cluster, warn
 from clusterlog.control.members import Node
 from clusterlog.control.operator.change import Change, Look, Wish
 from clusterlog.control.operator.proof import Meant, Minimum, Proof, level_of, proof
-from clusterlog.control.operator.waiting import awaited
+from clusterlog.control.operator.waiting import awaited, live
 from clusterlog.control.rules.plan import Planned, plan
 from clusterlog.control.rules.rule import ROOT, Member, Rule, Selector, level_name, level_number
 from clusterlog.control.rules.selecting import meant
@@ -47,7 +47,7 @@ def ask(wanted: Wish, selector: Selector, nodes: Iterable[Node]) -> None:
 def carried(cluster: Cluster, change: Change, *, put: bool, wait: float, minimum: Minimum, as_json: bool) -> int:
     """Wait for the proof of what was written, and tell it. The exit code: 6 where too few have confirmed."""
     about = Meant(change.document.version, change.rules, put, _logger(change), cluster.nodes(change.seen.leases))
-    found = _awaited(cluster, about, wait, minimum)
+    found = _awaited(cluster, change, about, wait, minimum)
     _tell(change, found, put, as_json)
     if put and not found.expected:
         warn("nobody is there whom this means: it holds for those who join before it ends")
@@ -59,7 +59,7 @@ def carried(cluster: Cluster, change: Change, *, put: bool, wait: float, minimum
 def imported(cluster: Cluster, change: Change, *, wait: float, minimum: Minimum, as_json: bool) -> int:
     """As ``carried``, of a state that was put in place of another one: everybody is meant."""
     about = Meant(change.document.version, (), False, ROOT, cluster.nodes(change.seen.leases))
-    found = _awaited(cluster, about, wait, minimum)
+    found = _awaited(cluster, change, about, wait, minimum)
     if as_json:
         now_ns = change.document.issued_ns
         paint.emit(json.dumps(documents.of_change(found, change.rules, now_ns), ensure_ascii=False).encode())
@@ -76,7 +76,7 @@ def _logger(change: Change) -> str:
     return loggers.pop() if len(loggers) == 1 else ROOT
 
 
-def _awaited(cluster: Cluster, about: Meant, wait: float, minimum: Minimum) -> Proof:
+def _awaited(cluster: Cluster, change: Change, about: Meant, wait: float, minimum: Minimum) -> Proof:
     """What the workers say. Where the bus is gone by now, that is said, and nobody has confirmed."""
     with paint.progress("waiting for proof", "workers") as advance:
 
@@ -84,7 +84,7 @@ def _awaited(cluster: Cluster, about: Meant, wait: float, minimum: Minimum) -> P
             advance(found.applied, found.expected)
 
         try:
-            return awaited(cluster.link, about, cluster.nodes, wait, minimum, tell)
+            return awaited(cluster.link, about, cluster.nodes, wait, minimum, tell, leases=live(change.seen.leases))
         except BusUnreachable as error:
             warn(f"written, but nobody's word on it can be read any more: {error}")
             return proof(about, about.nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from clusterlog.cli.line import escaped
 from clusterlog.control.bus.base import Bus, Lease, Link
 from clusterlog.control.members import Node, Report, Status
 from clusterlog.control.operator.change import Operator
-from clusterlog.control.operator.present import Lives, acknowledged, present
+from clusterlog.control.operator.present import Lives, Reports, acknowledged, present
+from clusterlog.control.rules.document import Version
 from clusterlog.control.signing.keys import cluster_keys
 from clusterlog.control.signing.sealing import Sealer
 from clusterlog.errors import NotFound
@@ -34,17 +35,22 @@ class Cluster:
     bus: Bus
     link: Link
     sealer: Sealer
+    reports: Reports
 
     @property
     def operator(self) -> Operator:
         """Who changes levels here. A role that was given to this home on purpose holds for people, too."""
         role = "" if self.settings.origins.get("role", "default") == "default" else self.settings.role
-        return Operator(self.link, self.sealer, actor(), lambda leases: acknowledged(leases, self.sealer), role)
+        return Operator(self.link, self.sealer, actor(), self._acknowledged, role)
+
+    def _acknowledged(self, leases: Iterable[Lease]) -> tuple[Version, ...]:
+        return acknowledged(leases, self.sealer, self.reports)
 
     def nodes(self, leases: tuple[Lease, ...] | None = None) -> tuple[Node, ...]:
         """Who is there. Raises BusUnreachable."""
         known = self.link.leases() if leases is None else leases
-        return present(known, self.sealer, living_in(self.settings.home_path) if self.bus.local else everybody)
+        lives = living_in(self.settings.home_path) if self.bus.local else everybody
+        return present(known, self.sealer, lives, reports=self.reports)
 
 
 @contextmanager
@@ -64,7 +70,7 @@ def reached(settings: Settings) -> Iterator[Cluster]:
     sealer = Sealer(cluster_keys(home, settings.control_key, bus.local), settings.environment)
     link = bus.open()
     try:
-        yield Cluster(settings, bus, link, sealer)
+        yield Cluster(settings, bus, link, sealer, Reports(sealer))
     finally:
         link.close()
 
