@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from clusterlog.control.bus.base import MOST_MESSAGE, Bus, Changed, Gap, Link, Message, Notice
-from clusterlog.errors import BusUnreachable, Conflict, Rejected
+from clusterlog.errors import BusUnreachable, Conflict, Rejected, SettingError
 
 PATIENCE_S = 60.0
 """How long a test waits for what must come: machines that build are slow at times."""
@@ -417,6 +418,30 @@ class BusContract:
                 each.send(b"")
                 assert threading.active_count() == threads
         assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+    def test_a_process_without_a_descriptor_left_is_told_so_and_holds_none(self, cluster: str, link: Link) -> None:
+        with closing(self.bus(cluster).open()) as first:  # what is made once
+            subscribed(first)
+
+        def refused() -> bool:
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            before = len(os.listdir("/proc/self/fd"))
+            for spare in range(1, 8):  # whichever it is that cannot be had
+                held = {int(each) for each in os.listdir("/proc/self/fd")}
+                lowest = next(each for each in range(len(held) + 1) if each not in held)
+                taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(max(held) + 1 - lowest)]
+                try:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (max(held | set(taken)) + spare, most))
+                    self.bus(cluster).open().close()
+                except (BusUnreachable, SettingError):  # the latter where it is a file that cannot be read
+                    pass
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+                    for each in taken:
+                        os.close(each)
+            return len(os.listdir("/proc/self/fd")) == before
+
+        assert in_a_child(refused)
 
     def test_a_link_is_of_no_use_in_a_forked_child_and_goes_on_in_its_parent(self, link: Link, other: Link) -> None:
         link.send(b"before")

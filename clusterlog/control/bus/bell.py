@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from clusterlog.errors import BusUnreachable
+
 
 class HasDescriptor(Protocol):
     """Whatever can be waited for."""
@@ -22,7 +24,11 @@ class Waker:
     """Ends the wait of another thread. One that comes before the wait ends it, too."""
 
     def __init__(self) -> None:
-        self._here, self._there = socket.socketpair()
+        """Raises BusUnreachable where this process has no descriptor left."""
+        try:
+            self._here, self._there = socket.socketpair()
+        except OSError as error:
+            raise BusUnreachable(f"no link to a bus can be opened: {error.strerror or error}") from None
         for each in (self._here, self._there):
             each.setblocking(False)
         self._pid = os.getpid()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +61,16 @@ class SqliteLink:
 
     def __init__(self, path: Path, cluster: str) -> None:
         self._cluster = cluster
-        self._database = Database(path, _TABLES)
-        try:
+        self._waker = Waker()
+        with ExitStack() as opened:
+            opened.callback(self._waker.close)
+            self._database = Database(path, _TABLES)
+            opened.callback(self._database.close)
             # Written once in each run of the machine; else a look does, also where somebody holds the lock.
             offset_ns = self._database.run(_clock)
             self._offset_ns = self._database.run(_set_clock, writing=True) if offset_ns is None else offset_ns
             self._serial, self._number = self._database.run(self._newest)
-        except BaseException:
-            self._database.close()
-            raise
-        self._waker = Waker()
+            opened.pop_all()
         self._bells: Bells | None = None
         with suppress(OSError):  # the poll alone must do
             self._bells = Bells(path.parent / "bells")

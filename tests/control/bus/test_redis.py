@@ -14,7 +14,7 @@ from faulty_path import FaultyPath
 from clusterlog.control.bus import base
 from clusterlog.control.bus.base import KEPT_S, MOST_MESSAGE, Changed, Gap, Message
 from clusterlog.control.bus.redis.address import Place, address
-from clusterlog.control.bus.redis.link import PUSHED, RedisBus
+from clusterlog.control.bus.redis.link import MOST_AT_ONCE, PUSHED, RedisBus
 from clusterlog.control.bus.redis.scripts import Keys
 from clusterlog.errors import BusDenied, BusUnreachable, SettingError
 from clusterlog.testing.buses import PATIENCE_S, BusContract, changed, heard, messages, subscribed, until
@@ -90,6 +90,18 @@ class TestRedisBus(BusContract):
         link.lease("b", b"", 30.0, "e/1")
         assert self.server.ask("HKEYS", keys.leases) == ["b"]
         assert self.server.ask("ZRANGE", f"{keys.version}e/1", 0, -1) == ["b"]
+
+    def test_a_wait_ends_however_much_comes_and_the_next_goes_on(self, link, other):
+        for each in range(MOST_AT_ONCE * 2):
+            other.send(b"%d" % each)
+        batches, end = [], time.monotonic() + PATIENCE_S
+        while sum(map(len, batches)) < MOST_AT_ONCE * 2:
+            batches.append(link.wait(0.5))
+            assert time.monotonic() < end
+        assert max(map(len, batches)) <= MOST_AT_ONCE
+        assert [notice for batch in batches for notice in batch] == [
+            Message(b"%d" % each) for each in range(MOST_AT_ONCE * 2)
+        ]
 
     def test_nothing_is_left_of_versions_that_nobody_has(self, cluster, link):
         keys = Keys(cluster)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from clusterlog.control.bus import base
@@ -17,6 +18,7 @@ from clusterlog.errors import BusUnreachable, Conflict
 
 PUSHED = 1 << 10
 """Up to so many bytes the document itself is pushed: then nobody has to come and read it."""
+MOST_AT_ONCE = 1000
 
 _HEAD = re.compile(rb"(\d+) (\d+) [^\n]*\n")
 """When a lease was said, and for how long it is good, both in microseconds; the version it counts under."""
@@ -53,21 +55,14 @@ class RedisLink:
         self._failure: BusUnreachable | None = None
         self._asked_at = 0.0
         self._may_ask_role = True
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._waker.close)
             self._commands = writable(address)
-            try:
-                self._push = beside(self._commands, address)
-                try:
-                    self._subscribe()
-                except BaseException:
-                    self._push.close()
-                    raise
-            except BaseException:
-                self._commands.close()
-                raise
-        except BaseException:
-            self._waker.close()
-            raise
+            opened.callback(self._commands.close)
+            self._push = beside(self._commands, address)
+            opened.callback(self._push.close)
+            self._subscribe()
+            opened.pop_all()
         self._looked_at = time.monotonic()
         closed_in_children(self)
 
@@ -152,6 +147,8 @@ class RedisLink:
                 notice = self._notice(answer)
                 if notice is not None:
                     self._come.append(notice)
+                if len(self._come) >= MOST_AT_ONCE:
+                    break  # more comes as fast as it is taken
         except BusUnreachable as failure:
             self._failure = failure
 

@@ -106,7 +106,10 @@ class Wire:
         if tls is not None:
             options |= {"ssl_ca_certs": tls.ca or None, "ssl_certfile": tls.own or None, "ssl_keyfile": tls.key or None}
         connection: type[Any] = _Tcp if tls is None else _Tls
-        self._connection = connection(**options)
+        try:
+            self._connection = connection(**options)  # which looks into files of the library's
+        except OSError as error:
+            raise BusUnreachable(f"{self.where}: {error.strerror or error}") from None
         self._connection.peer = peer
         self._broken = False
         self._pid = os.getpid()
