@@ -80,6 +80,10 @@ _WORDS = frozenset(
     {
         "clusterlog.client.request_id",
         "clusterlog.client.trace_id",
+        "clusterlog.control.actor",
+        "clusterlog.control.change",
+        "clusterlog.control.logger",
+        "clusterlog.control.rule",
         "clusterlog.error.fingerprint",
         "clusterlog.parent.span_id",
         "clusterlog.route",

@@ -17,7 +17,10 @@ TEXT = "message error.message error.stack_trace"
 """Searched by words (as in ``store.document.TEXT_FIELDS``)."""
 
 KEYWORD = """
-    clusterlog.client.request_id clusterlog.client.trace_id clusterlog.error.chain.message
+    clusterlog.client.request_id clusterlog.client.trace_id clusterlog.control.actor clusterlog.control.after
+    clusterlog.control.before clusterlog.control.change clusterlog.control.host clusterlog.control.level
+    clusterlog.control.logger clusterlog.control.request clusterlog.control.rule clusterlog.control.version
+    clusterlog.error.chain.message
     clusterlog.error.chain.relation clusterlog.error.chain.type clusterlog.error.fingerprint
     clusterlog.ingest.format clusterlog.ingest.time clusterlog.parent.span_id clusterlog.repeated.first.message
     clusterlog.repeated.first.time clusterlog.repeated.last.message clusterlog.repeated.last.time clusterlog.route
