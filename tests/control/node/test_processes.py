@@ -170,6 +170,7 @@ def test_a_change_reaches_every_process_is_proven_and_one_that_is_killed_and_sta
     assert sorted(each["change"] for each in audits) == ["reset", "reset", "set", "set", "set"]
 
 
+@pytest.mark.engines
 def test_a_rule_ends_in_every_process_on_time_and_all_report_the_base_again(home):
     """I2."""
     first, second = home.start(FOLLOWER, "n1"), home.start(FOLLOWER, "n2")
@@ -186,6 +187,7 @@ def test_a_rule_ends_in_every_process_on_time_and_all_report_the_base_again(home
     home.until(base)
 
 
+@pytest.mark.engines
 def test_a_process_that_was_stopped_for_longer_than_a_rule_lives_says_no_line_by_it_when_it_goes_on(home):
     """F06: also none before any thread of ours has had its turn, which here none ever has."""
     process = home.start(
@@ -265,6 +267,7 @@ def test_a_forked_child_is_a_worker_of_its_own_whether_or_not_pythons_hooks_were
     os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.engines
 def test_workers_of_multiprocessing_follow_too(home):
     process = home.start(
         """
@@ -365,6 +368,7 @@ def test_an_application_starts_and_serves_though_its_bus_is_down_and_ends_withou
     assert "served" in [each["message"] for each in home.events()]
 
 
+@pytest.mark.engines
 def test_with_the_bus_off_a_process_has_no_part_in_any_cluster(home):
     process = home.start(
         """
@@ -417,6 +421,7 @@ def test_levels_are_changed_from_inside_only_where_the_role_is_send(home):
     assert process.communicate(timeout=PATIENCE_S)[0].decode() == "changed\n"
 
 
+@pytest.mark.engines
 def test_roster_of_this_home_is_what_an_application_sees_of_its_cluster(home):
     home.start(FOLLOWER, "n1")
     process = home.start(
@@ -448,6 +453,7 @@ APPLICATION = """
 import logging, os
 import clusterlog
 clusterlog.start("shop", node="n1")
+clusterlog.cluster.client("cache").subscribe("flush", print)  # as applications do when they are imported
 
 def wsgi(environ, respond):
     level = logging.getLevelName(logging.getLogger("orders.stock").getEffectiveLevel())
@@ -462,9 +468,7 @@ async def asgi(scope, receive, send):
         await send({"type": "http.response.body", "body": f"{os.getpid()} {level}".encode()})
 """
 PREFORK = [
-    pytest.param(kind, preload, marks=[] if (kind, preload) == ("gthread", True) else [pytest.mark.engines])
-    for kind in ("sync", "gthread", "uvicorn.workers.UvicornWorker")
-    for preload in (False, True)
+    (kind, preload) for kind in ("sync", "gthread", "uvicorn.workers.UvicornWorker") for preload in (False, True)
 ]
 
 
@@ -508,6 +512,7 @@ def gunicorn(home):
     return start
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize(("kind", "preload"), PREFORK)
 def test_all_workers_of_gunicorn_follow_new_ones_before_their_first_request_and_its_parent_has_no_part(
     home, gunicorn, kind, preload
