@@ -34,7 +34,7 @@ test-engines: setup ## Run the tests that need Elasticsearch 9.5, OpenSearch or 
 campaign: setup ## Run the long proofs: kills by the dozen, each with its seed
 	$(BIN)/python -m pytest -m campaign -s
 
-engines: setup ## Fetch the search servers that tests start (Java and Maven are needed), into a cache of your home
+engines: setup ## Fetch the servers and clients that tests start (Java and Maven are needed), into a cache of your home
 	$(BIN)/python tests/engines/fetch.py
 
 check: setup ## Lint, formatting, types and the direction of imports

@@ -14,7 +14,7 @@ from fetch import CACHE
 from syslog_server import free_port
 
 NAME = "collector-0.156"
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 _CONFIGURATION = """\
 receivers:
   otlp:

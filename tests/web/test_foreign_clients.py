@@ -27,7 +27,7 @@ from clusterlog.store.embedded.raw import live
 pytestmark = pytest.mark.engines
 
 EVENTS = 1000
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 @pytest.fixture

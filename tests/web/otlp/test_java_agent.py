@@ -19,7 +19,7 @@ from engine_servers import needed
 from fetch import CACHE, java
 
 NAME = "java-agent-2.33"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 SERVICE = """
 import os
@@ -43,7 +43,7 @@ class Quiet(WSGIRequestHandler):
 
 def app(environ, begin):
     log.info("asked")
-    status = urllib3.request("GET", to, retries=False, timeout=60).status if to else 200
+    status = urllib3.request("GET", to, retries=False, timeout=300).status if to else 200
     begin(f"{status} said", [("Content-Length", "0")])
     return [b""]
 
