@@ -1,6 +1,8 @@
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,19 @@ def test_every_scheme_has_a_bus_that_is_made_without_a_connection_and_named_with
     assert bus.local == (scheme in ("sqlite", "memory"))
     assert bus.name.startswith(scheme)
     assert "sesame" not in bus.name + repr(bus)
+
+
+def test_cp_26_one_suite_holds_every_bus_that_an_address_can_name():
+    """A scheme comes with a class ``Test…Bus`` of the contract, here or beside its server."""
+    tests = Path(__file__).parents[2]
+    held = {
+        found.lower()
+        for page in (*tests.glob("control/bus/test_*.py"), *tests.glob("web/hub/test_*.py"))
+        for found in re.findall(r"^class Test(\w+)Bus\(BusContract\):", page.read_text(), re.MULTILINE)
+    }
+    suites = {"rediss": "redis", "postgresql": "postgres", "hub+http": "hub", "hub+https": "hub"}
+    named = {"sentinel" if scheme.endswith("+sentinel") else suites.get(scheme, scheme) for scheme in BUSES}
+    assert named == held
 
 
 def test_without_an_address_it_is_the_bus_of_the_home(settings, tmp_path):

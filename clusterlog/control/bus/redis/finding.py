@@ -32,9 +32,9 @@ def writable(address: Address) -> Wire:
     raise (BusDenied if all(isinstance(each, BusDenied) for each in failures) else BusUnreachable)(told)
 
 
-def beside(wire: Wire, address: Address) -> Wire:
-    """Another connection to the very server that ``wire`` is connected to."""
-    return Wire(wire.place, address.login, address.tls, address.number, peer=wire.peer)
+def beside(wire: Wire, address: Address, patience_s: float) -> Wire:
+    """Another connection to the very server that ``wire`` is connected to, made within ``patience_s``."""
+    return Wire(wire.place, address.login, address.tls, address.number, peer=wire.peer, patience_s=patience_s)
 
 
 def takes_changes(wire: Wire) -> bool | None:

@@ -55,13 +55,16 @@ class RedisLink:
         self._failure: BusUnreachable | None = None
         self._asked_at = 0.0
         self._may_ask_role = True
+        end = time.monotonic() + base.PATIENCE_S
         with ExitStack() as opened:
             opened.callback(self._waker.close)
             self._commands = writable(address)
             opened.callback(self._commands.close)
-            self._push = beside(self._commands, address)
+            # The way is known to be there by now: a little time is left for the rest, whatever finding it took.
+            end = max(end, time.monotonic() + base.PATIENCE_S / 5)
+            self._push = beside(self._commands, address, end - time.monotonic())
             opened.callback(self._push.close)
-            self._subscribe()
+            self._subscribe(end)
             opened.pop_all()
         self._looked_at = time.monotonic()
         closed_in_children(self)
@@ -176,10 +179,9 @@ class RedisLink:
         if still is False:
             raise BusUnreachable(f"{self._commands.where}: has become a replica: another server is the master now")
 
-    def _subscribe(self) -> None:
+    def _subscribe(self, end: float) -> None:
         channels = [self._keys.changed, self._keys.messages]
         self._push.say("SUBSCRIBE", *channels)
-        end = time.monotonic() + base.PATIENCE_S
         while channels:
             for answer in self._push.come():
                 if answer[0] == b"subscribe" and answer[1].decode() in channels:
