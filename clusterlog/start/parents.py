@@ -13,6 +13,7 @@ _PARENTS = (
     ("gunicorn/arbiter.py", frozenset({"__init__", "run"}), "spawn_worker"),
     ("uvicorn/supervisors/multiprocess.py", frozenset({"run"}), ""),
     ("uvicorn/supervisors/basereload.py", frozenset({"run"}), ""),
+    ("werkzeug/_reloader.py", frozenset({"restart_with_reloader"}), ""),
 )
 """File and functions of a parent, and the function below which it is a child that was forked off."""
 

@@ -332,6 +332,28 @@ def test_settings_of_the_call_reach_the_program(program, stored):
     assert not stored("logger: other")
 
 
+def test_debug_of_a_component_outlives_what_the_program_configures_and_takes_nothing_off_its_console(program, stored):
+    code, out, _ = program(
+        sys.executable,
+        "-c",
+        "import logging, logging.config, sys\n"
+        "console = {'class': 'logging.StreamHandler', 'stream': sys.stdout}\n"
+        "logging.config.dictConfig({'version': 1, 'handlers': {'c': console},\n"
+        "  'root': {'level': 'INFO', 'handlers': ['c']}, 'loggers': {'payments.client': {'level': 'WARNING'}}})\n"
+        "for name in ('orders', 'orders.stock', 'payments.client', 'shop'):\n"
+        "    for level in (10, 20, 30):\n"
+        "        logging.getLogger(name).log(level, '%s %s', name, level)\n",
+        options=("--debug=orders,payments.client",),
+    )
+    assert code == 0
+    own = ["orders 20", "orders 30", "orders.stock 20", "orders.stock 30", "payments.client 30", "shop 20", "shop 30"]
+    assert out.splitlines() == own, "as without us: a logger that we had made would be disabled by dictConfig"
+    said = {event["message"] for event in stored()}
+    assert {*own, "orders 10", "orders.stock 10", "payments.client 10", "payments.client 20"} == {
+        message for message in said if message.split()[0] in ("orders", "orders.stock", "payments.client", "shop")
+    }
+
+
 def test_the_sitecustomize_of_the_environment_is_loaded_as_ever(program, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import builtins\nbuiltins.customised = __file__\n")
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}

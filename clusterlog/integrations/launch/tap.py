@@ -17,12 +17,16 @@ from typing import Any
 from clusterlog.context.patching import Patch, when_imported
 from clusterlog.integrations.launch import arbiter
 
+_ALL = 10
+"""DEBUG; ``logging`` may not have been loaded."""
 CONSOLE = 30
 """WARNING: the root level of a program that sets none, and so what its own handlers get."""
 
 
 class Lowered(int):
-    """A level that was set here; every other number was set by the program."""
+    """A level that was set here, over ``base``; every other number was set by the program."""
+
+    base: int = 0
 
 
 _level = "INFO"
@@ -35,22 +39,27 @@ _hear: Any = None
 def install(level: str, debug: tuple[str, ...] = ()) -> None:
     """Take every record on the road from here on.
 
-    Where the program sets no level, those of ``level`` and above; of the loggers named in ``debug`` all.
+    Where the program sets no level, those of ``level`` and above; of the loggers named in ``debug`` all, whatever the
+    program sets.
     """
     global _level, _debug
     _level, _debug = level, debug
     _PATCH.install()
+    if debug:
+        _MADE.install()
+        _SET.install()
     when_imported("logging", _lower)
 
 
 def remove() -> None:
     """Leave the library as it was."""
-    _PATCH.remove()
+    for patch in (_PATCH, _MADE, _SET):
+        patch.remove()
     logging = sys.modules.get("logging")
     if logging is not None:
-        for logger in map(logging.getLogger, ("", *_debug)):
+        for logger in _made(logging, ("", *_debug)):
             if type(logger.level) is Lowered:
-                logger.setLevel(CONSOLE if logger is logging.root else logging.NOTSET)
+                logger.setLevel(CONSOLE if logger is logging.root else logger.level.base)
 
 
 def _calling_handlers(patch: Patch) -> Any:
@@ -69,15 +78,58 @@ def _calling_handlers(patch: Patch) -> Any:
     return callHandlers
 
 
+def _making(patch: Patch) -> Any:
+    original = patch.original
+
+    @wraps(original)
+    def _fixupParents(self: Any, logger: Any) -> None:  # noqa: N802 - the standard library's name
+        original(self, logger)
+        if patch.on and logger.name in _debug:
+            _open_up(logger)
+
+    return _fixupParents
+
+
+def _setting(patch: Patch) -> Any:
+    original = patch.original
+
+    @wraps(original)
+    def setLevel(self: Any, level: Any) -> None:  # noqa: N802 - the standard library's name
+        original(self, level)
+        if patch.on and self.name in _debug:
+            _open_up(self)
+
+    return setLevel
+
+
 _PATCH = Patch("logging:Logger.callHandlers", _calling_handlers)
+_MADE = Patch("logging:Manager._fixupParents", _making)
+_SET = Patch("logging:Logger.setLevel", _setting)
+"""These two wait for loggers that are named in ``debug``: one that was made here would be among those that
+``dictConfig`` finds and disables."""
 
 
 def _lower(logging: ModuleType) -> None:
     wanted = logging.getLevelNamesMapping().get(_level.upper(), logging.INFO)
     if logging.root.level == CONSOLE and wanted < CONSOLE:
         logging.root.setLevel(Lowered(wanted))
-    for name in _debug:
-        logging.getLogger(name).setLevel(Lowered(logging.DEBUG))
+    for logger in _made(logging, _debug):
+        _open_up(logger)
+
+
+def _made(logging: ModuleType, names: tuple[str, ...]) -> list[Any]:
+    """The loggers of these names that there are."""
+    known = {"": logging.root, "root": logging.root, **logging.root.manager.loggerDict}
+    return [known[name] for name in names if isinstance(known.get(name), logging.Logger)]
+
+
+def _open_up(logger: Any) -> None:
+    """Have a logger say all; the level the program gave it goes on deciding about the program's own handlers."""
+    if type(logger.level) is int and (logger.level == 0 or logger.level > _ALL):
+        level = Lowered(_ALL)
+        level.base = logger.level
+        logger.level = level
+        logger.manager._clear_cache()
 
 
 def _take(logger: Any, record: Any) -> None:
@@ -108,8 +160,10 @@ def _heard(logger: Any) -> bool:
 def _level_without_us(logger: Any) -> int:
     """The level in force for the logger as the program has it."""
     while logger is not None:
-        level = getattr(logger.level, "base", logger.level)  # what a rule of the cluster has set knows what was there
-        if level and type(level) is not Lowered:
+        level = logger.level
+        while type(level) is not int and hasattr(level, "base"):  # set here, or by a rule of the cluster
+            level = level.base
+        if level:
             return int(level)
         logger = logger.parent
     return CONSOLE
