@@ -262,6 +262,12 @@ def test_f16_a_node_that_may_not_change_levels_can_do_all_else(redis_server):
         assert chief.read().document == b"document"
 
 
+def test_its_connections_are_two_and_have_our_name(start_redis):
+    server = start_redis()
+    with closing(RedisBus(address(server.url)).open()):
+        assert str(server.ask("CLIENT", "LIST")).count("clusterlog") == 2
+
+
 @pytest.mark.parametrize("may", ["+role", "-role"])
 def test_who_may_not_know_the_role_of_a_server_asks_for_it_once(start_redis, may):
     server = start_redis()

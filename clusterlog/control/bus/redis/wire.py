@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import redis
@@ -35,6 +36,9 @@ from clusterlog.errors import BusDenied, BusUnreachable
 _OF_LIBRARY = re.compile(
     r"^Error (?:-?\d+|UNKNOWN) (?:connecting to \S+|while \S+ \S+ socket)\. ?|^Error while reading from \S+ ?: ?"
 )
+
+_NO_INTRODUCTION = {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
+"""The library would look its own version up in the file system for every connection, and tell it to the server."""
 
 
 class _Tcp(redis.Connection):
@@ -97,6 +101,8 @@ class Wire:
             "db": number,
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
+            "client_name": "clusterlog",
+            **_NO_INTRODUCTION,
             "username": login.user or None,
             "password": login.password() or None,
             # Half for the way there, half for the first answer: nobody may be there, or somebody who says nothing.
