@@ -131,7 +131,7 @@ def assert_proven(found: dict[str, Any]) -> None:
     assert {worker["effective"] for node in found["nodes"] for worker in node["workers"]} == {found["rule"]["level"]}
 
 
-def test_a_level_is_set_on_every_worker_of_a_running_cluster_and_taken_back(tmp_path):
+def test_cp_01_cp_15_a_level_is_set_on_every_worker_of_a_running_cluster_audited_and_taken_back(tmp_path):
     with running(tmp_path / "home") as demo:
         found = demo.call("level", "set", "DEBUG", "--logger", "orders.stock", "--for", "1h")
         assert_proven(found)
@@ -168,7 +168,7 @@ def test_a_cluster_is_steered_through_all_that_happens_to_it(bus, tmp_path):
 
 
 def ends_by_itself(demo: Demo) -> None:
-    """What is set ends on every worker in time, also where the bus is away by then."""
+    """CP-06, CP-07: what is set ends on every worker in time, also where the bus is away by then."""
     life = 12
     begun = time.time()
     found = demo.call("level", "set", "DEBUG", "--logger", "orders.stock", "--for", f"{life}s")
@@ -190,7 +190,7 @@ def ends_by_itself(demo: Demo) -> None:
 
 
 def is_found_by_who_comes_back(demo: Demo) -> None:
-    """A process that is killed and started again comes up with the rule."""
+    """CP-10: a process that is killed and started again comes up with the rule."""
     found = until(
         lambda: (
             (told := demo.call("level", "set", "DEBUG", "--logger", "orders.stock", code=None)).get("applied") == ALL
