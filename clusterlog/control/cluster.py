@@ -163,7 +163,7 @@ class Cluster:
     def _begin(self) -> Worker | None:
         """Begin now what would begin a second after the start; where that cannot be, the road has been told why."""
         try:
-            return None if slot.part is None else slot.part.begin()
+            return None if slot.part is None else slot.part.used()
         except (ClusterlogError, OSError):
             return None
 

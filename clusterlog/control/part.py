@@ -21,6 +21,9 @@ class Part(Protocol):
     def clustered(self) -> bool:
         """Whether it has, or is about to have, a part in a cluster."""
 
+    def used(self) -> Worker | None:
+        """As ``begin``, but where this process only starts others: what it has imported begins in its children."""
+
     def begin(self) -> Worker | None:
         """Take part from now on. Raises SettingError, NotAllowed and MissingExtra."""
 

@@ -99,6 +99,11 @@ class Control:
             with suppress(Exception):
                 self.begin()
 
+    def used(self) -> Worker | None:
+        """As ``begin``; but a server's parent that has imported an application takes no part, its children will."""
+        # Only while nothing has begun: frames of threads are not to be looked at once a fork without hooks runs some.
+        return None if self.worker is None and parents.here() else self.begin()
+
     def begin(self) -> Worker | None:
         """Take part from now on; ``None`` where this process does not.
 
