@@ -1,6 +1,7 @@
 """Workers of small clusters, in this process: over a bus that can be cut, in homes of their own."""
 
 import logging
+import threading
 import time
 from itertools import count
 from types import SimpleNamespace
@@ -117,6 +118,18 @@ def logger():
     logging.getLogger().setLevel(root)
 
 
+class Locks:
+    """Record locks hold against other processes; the workers of these tests are threads of one, and take turns."""
+
+    _turn = threading.Lock()
+    take, release = staticmethod(liveness.take), staticmethod(liveness.release)
+    let_go, holder = staticmethod(liveness.let_go), staticmethod(liveness.holder)
+
+    def hold(self, path):
+        with self._turn:
+            return liveness.hold(path)
+
+
 @pytest.fixture
 def make_hand(sealer, told, tmp_path):
     """A hand; ``told`` gets what it says."""
@@ -162,7 +175,7 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
             sealer,
             Road(lambda *said: told.append(said), lambda: 0, lambda: None),
             board,
-            lambda: Seat(directory, liveness, instance, hand.member.service, hand.member.node),
+            lambda: Seat(directory, Locks(), instance, hand.member.service, hand.member.node),
             agent or (lambda worker, seat: None),
             changes.append,
             heartbeat_s,

@@ -71,7 +71,12 @@ def test_while_the_bus_is_away_rules_end_on_time_and_are_reported_later(make_wor
     until(lambda: level(logger) == "INFO")
     until(lambda: worker.faults["BusUnreachable"])
     bus.gone = False
-    until(lambda: operator.nodes()[0].workers[0].status.rules[change.rules[0].id].state == "expired")
+
+    def reported():
+        told = operator.nodes()[0].workers[0].status.rules.get(change.rules[0].id)
+        return told is not None and told.state == "expired"
+
+    until(reported)
 
 
 class Frozen(MemoryBus):
