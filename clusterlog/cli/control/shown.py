@@ -162,7 +162,7 @@ def summary(found: Proof) -> str:
 
 
 def _aside(told: Told) -> str:
-    return {"silent": "silent before", "left": "left"}.get(told.state, "came since")
+    return {"silent": "silent before", "left": "left", "rejected": "that only receive"}.get(told.state, "came since")
 
 
 def plan(planned: Iterable[Planned]) -> Iterator[str]:

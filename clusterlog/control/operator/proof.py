@@ -14,13 +14,14 @@ from typing import Literal
 from clusterlog.control.members import Node, Status, Worker
 from clusterlog.control.rules.document import Version
 from clusterlog.control.rules.effective import lineage
-from clusterlog.control.rules.rule import Rule
+from clusterlog.control.rules.rule import Rule, Selector
 from clusterlog.control.rules.selecting import meant
 
 State = Literal["applied", "no-effect", "rejected", "tripped", "expired", "pending", "lost", "silent", "left"]
 NodeState = Literal[State, "partial"]
 
 _GRAVEST: tuple[State, ...] = ("lost", "rejected", "tripped", "no-effect", "expired", "pending", "silent", "left")
+EVERYBODY = Selector()
 NOT_YET = "no logger "
 """How the reason of a rule begins that is applied where nobody has made its logger yet."""
 
@@ -29,7 +30,7 @@ NOT_YET = "no logger "
 class Told:
     """One worker: the level of ``logger`` really in force there, and what became of the change.
 
-    ``counted``: it lived when the change was written, and has not left in good order since.
+    ``counted``: it is expected to follow. It lived when the change was written, and has not left in good order since.
     """
 
     pid: int
@@ -127,6 +128,11 @@ class Meant:
         """Whether the worker is meant."""
         return not self.rules or any(meant(rule.selector, node.member(worker)) for rule in self.rules)
 
+    def counts(self, node: Node) -> bool:
+        """Whether its workers are expected to follow: those that only receive are where they were chosen on purpose."""
+        chosen = any(rule.selector != EVERYBODY for rule in self.rules)
+        return not self.put or node.role != "receive" or chosen
+
 
 def proof(change: Meant, now: Iterable[Node]) -> Proof:
     """What is known of a change by what all workers said last; ``now`` is the roster as of now."""
@@ -155,16 +161,17 @@ def _judged(change: Meant, then: Node, now: Node | None) -> NodeProof | None:
     today = {worker.status.instance: worker for worker in now.workers} if now else {}
     for worker in then.workers:
         if change.here(then, worker):
-            workers[worker.status.instance] = _of_target(change, worker, today.get(worker.status.instance))
+            told = _of_target(change, worker, today.get(worker.status.instance))
+            workers[worker.status.instance] = told if change.counts(then) else replace(told, counted=False)
     for instance, worker in today.items():
         if now and worker.state != "silent" and instance not in workers and change.here(now, worker):
             workers[instance] = replace(_of_report(change, worker.status), counted=False)
     if not workers:
         return None
-    told = tuple(sorted(workers.values(), key=lambda each: (each.number, each.pid)))
-    state, reason = _summed(told)
+    every = tuple(sorted(workers.values(), key=lambda each: (each.number, each.pid)))
+    state, reason = _summed(every)
     known = now or then
-    return NodeProof(then.node, then.service, then.host, state, reason, known.seen_s, told)
+    return NodeProof(then.node, then.service, then.host, state, reason, known.seen_s, every)
 
 
 def _of_target(change: Meant, then: Worker, now: Worker | None) -> Told:

@@ -109,6 +109,15 @@ def test_who_comes_later_is_listed_and_not_counted():
     assert [(each.node, each.workers[0].counted) for each in found.nodes] == [("orders-1", True), ("orders-9", False)]
 
 
+def test_a_node_that_only_receives_is_expected_to_follow_only_where_it_was_chosen():
+    says = {"k7d3q": RuleReport("rejected", "this node takes no levels from others")}
+    then, now = node(worker(), role="receive"), node(worker(applied="e/7", rules=says), role="receive")
+    found = proof(meant(then), (now,))
+    assert (found.applied, found.expected) == (0, 0) and only(found).state == "rejected"
+    chosen = replace(RULE, selector=Selector(node=("orders-1",)))
+    assert proof(meant(then, rules=(chosen,)), (now,)).expected == 1
+
+
 def test_only_those_are_listed_whom_the_rule_means():
     rule = replace(RULE, selector=Selector(worker=(2,)))
     there = node(worker(1), worker(2))
