@@ -13,7 +13,8 @@ from clusterlog.control.bus import base, database, sqlite
 from clusterlog.control.bus.base import KEPT_S, Changed, Gap, Message
 from clusterlog.control.bus.sqlite import SqliteBus
 from clusterlog.errors import BusUnreachable
-from clusterlog.testing.buses import PATIENCE_S, BusContract, changed, heard, in_a_child, in_the_background, subscribed
+from clusterlog.testing.buses import PATIENCE_S, BusContract, changed, heard, subscribed
+from clusterlog.testing.children import in_a_child, in_the_background
 
 NOBODY = 65534
 
