@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -24,7 +25,7 @@ from clusterlog.control.messages.sequences import Sequences
 from clusterlog.control.rules.rule import Member, Selector
 from clusterlog.control.rules.selecting import meant
 from clusterlog.control.signing.sealing import Sealer
-from clusterlog.errors import Rejected
+from clusterlog.errors import ClusterlogError, Rejected
 
 UNHEARD = "nobody subscribes to this topic there"
 
@@ -101,7 +102,10 @@ class Switchboard:
             self._questions[question.id] = question
         try:
             sent = self._put("request", functionality, topic, data, id=question.id, selector=asked)
-            question.expect(self._expected(asked))
+            # Beside: a bus that does not answer is not waited for longer than the caller wants.
+            look = threading.Thread(target=self._find, args=(question, asked), name="clusterlog-asking", daemon=True)
+            with suppress(RuntimeError):  # the interpreter is going down
+                look.start()
             return question.gathered(until - time.monotonic() if sent else 0)
         finally:
             with self._lock:
@@ -192,6 +196,10 @@ class Switchboard:
 
     def _me(self) -> Member:
         return Member(self._sender.service, self._sender.node, "")
+
+    def _find(self, question: Question, asked: Selector) -> None:
+        with suppress(ClusterlogError):  # then nobody knows, which is what the answer says
+            question.expect(self._expected(asked))
 
     def _expected(self, asked: Selector) -> dict[str, Sender]:
         return {

@@ -47,6 +47,13 @@ def test_answers_that_came_before_it_was_known_who_is_expected_are_not_lost():
     assert asked.gathered(10_000).complete
 
 
+def test_while_nobody_knows_who_is_expected_no_answer_is_complete():
+    asked = Question("q")
+    asked.answered(reply(ONE, 1))
+    replies = asked.gathered(0)
+    assert (len(replies), replies.missing, replies.known, replies.complete) == (1, (), False, False)
+
+
 def test_whoever_waits_goes_on_with_the_last_answer_and_not_at_the_end_of_the_time():
     asked = question(ONE, TWO)
     found: list[Replies] = []

@@ -293,6 +293,16 @@ def test_a_request_into_the_void_gives_an_empty_answer_at_once(air):
     assert (len(replies), replies.missing) == (0, ())
 
 
+def test_a_request_ends_when_its_time_is_up_though_the_bus_does_not_say_who_is_there(air):
+    answer = threading.Event()
+    board = Switchboard(air.carry, lambda: answer.wait(PATIENCE_S) and ())
+    board.begin(Sender("one"), air.sealer)
+    replies = board.client("f").request("ask", timeout_s=0.02)
+    assert not answer.is_set()
+    answer.set()
+    assert (replies.known, replies.complete) == (False, False)
+
+
 def test_a_worker_that_does_not_know_the_topic_or_fails_answers_so_and_is_not_waited_for(air):
     def fails(_data: object) -> None:
         raise ValueError("no")
