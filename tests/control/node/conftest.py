@@ -30,6 +30,7 @@ from clusterlog.errors import BusUnreachable
 from clusterlog.spool import liveness
 
 PATIENCE_S = 30.0
+HEARTBEAT_S = 0.5
 _numbers = count(1)
 
 
@@ -158,7 +159,7 @@ def make_worker(make_hand, sealer, bus, told, tmp_path):
     """A worker that runs; each in a seat of ``home``."""
     running = []
 
-    def make(*, home=None, near=None, far=None, heartbeat_s=0.2, agent=None, machine="host", start=True, **of):
+    def make(*, home=None, near=None, far=None, heartbeat_s=HEARTBEAT_S, agent=None, machine="host", start=True, **of):
         number = next(_numbers)
         directory = (home or tmp_path / "home") / "control"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -196,7 +197,7 @@ def host(make_worker, network, sealer, tmp_path):
     """Workers of a host of its own: a home with a local bus, and an agent where its keeper is."""
     homes = {}
 
-    def worker(name, node, heartbeat_s=0.2, **more):
+    def worker(name, node, heartbeat_s=HEARTBEAT_S, **more):
         home = tmp_path / name
         near = homes.setdefault(name, MemoryBus(f"host-{next(_numbers)}", "test"))
 
@@ -237,7 +238,9 @@ def operator(bus, sealer):
         return operated(over, lambda operator, _: operator.reset(which))
 
     def nodes(over=None):
-        return operated(over, lambda _, link: members.roster(members.opened(link.leases(), sealer)[0], heartbeat_s=0.2))
+        return operated(
+            over, lambda _, link: members.roster(members.opened(link.leases(), sealer)[0], heartbeat_s=HEARTBEAT_S)
+        )
 
     def leased(version, over=None):
         return operated(over, lambda _, link: link.leased(str(version)))

@@ -1,7 +1,7 @@
 """Seats: numbers that are free again when their process is gone, and one keeper at a time."""
 
-import os
-import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -22,32 +22,34 @@ def seat(tmp_path):
         each.leave()
 
 
+TAKER = """
+import os, signal, sys
+from pathlib import Path
+from clusterlog.control.node.seat import Seat
+from clusterlog.spool import liveness
+taken = Seat(Path(sys.argv[1]), liveness, sys.argv[2], "shop", "n1")
+os.write(1, b"%d%d" % (taken.number, taken.try_chair()))
+signal.pause()
+"""
+
+
 @pytest.fixture
 def other_process(tmp_path):
     """A process that takes a seat, and sits until it is killed."""
     children = []
 
     def make(instance):
-        said, saying = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            liveness.forget()
-            taken = Seat(tmp_path, liveness, instance, "shop", "n1")
-            os.write(saying, b"%d%d" % (taken.number, taken.try_chair()))
-            signal.pause()
-            os._exit(0)
-        os.close(saying)
-        children.append(pid)
-        with os.fdopen(said, "rb") as stream:
-            return pid, stream.read(2)
+        child = subprocess.Popen(
+            [sys.executable, "-c", TAKER, str(tmp_path), instance], stdout=subprocess.PIPE, bufsize=0
+        )
+        children.append(child)
+        return child, child.stdout.read(2)
 
     yield make
-    for pid in children:
-        try:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
 
 
 def test_workers_of_a_node_are_numbered_from_one_and_each_node_by_itself(seat):
@@ -70,13 +72,13 @@ def test_one_worker_of_the_home_is_the_keeper_and_another_one_when_it_left(seat)
 
 def test_a_worker_lives_as_long_as_its_process_and_is_dead_the_moment_it_is_killed(seat, other_process):
     """F20: whatever a killed process held is free at once."""
-    pid, said = other_process("other")
+    child, said = other_process("other")
     mine = seat("mine")
     assert said == b"11" and mine.number == 2
     assert mine.lives("other") and mine.lives("mine") and not mine.lives("nobody")
     assert not mine.try_chair()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    child.kill()
+    child.wait()
     assert not mine.lives("other")
     assert mine.try_chair()
     assert seat("next").number == 1

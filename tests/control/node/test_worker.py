@@ -167,7 +167,7 @@ def test_a_killed_node_is_silent_at_once_and_said_to_be(make_worker, operator, u
     first = make_worker(node="n1")
     until(lambda: first.seat is not None and first.seat.keeper)
     second = make_worker(node="n2")
-    until(lambda: len(first.changes) == 1)
+    until(lambda: ("join", "n2") in [(each.what, each.node) for each in first.changes])
     second.seat.leave()  # as the kernel does
     until(lambda: ("silence", "n2") in [(each.what, each.node) for each in first.changes])
     silences = until(lambda: [said for said in told if said[0] == "silence"])
