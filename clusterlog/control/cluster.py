@@ -119,7 +119,7 @@ class Cluster:
                 from clusterlog.control.node.answers import EXPLAIN
                 from clusterlog.control.node.membership import CHANGED, FUNCTIONALITY, GAP
 
-                self._switchboard = Switchboard(self._wake, self._known, _trouble)
+                self._switchboard = Switchboard(self._wake, self.nodes, _trouble)
                 self._switchboard.subscribe(FUNCTIONALITY, CHANGED, self._heard)
                 self._switchboard.subscribe(FUNCTIONALITY, GAP, self._missed)
                 self._switchboard.subscribe(FUNCTIONALITY, EXPLAIN, self._explained)
@@ -153,12 +153,6 @@ class Cluster:
 
         part = slot.part
         return explained(self._worker().hand.force, data, "off" if part is None else part.settings.throttle)
-
-    def _known(self) -> tuple[Node, ...]:
-        try:
-            return self.nodes()
-        except Exception:  # nobody is known to be there, and nobody is waited for
-            return ()
 
     def _begin(self) -> Worker | None:
         """Begin now what would begin a second after the start; where that cannot be, the road has been told why."""

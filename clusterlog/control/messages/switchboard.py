@@ -25,7 +25,7 @@ from clusterlog.control.messages.sequences import Sequences
 from clusterlog.control.rules.rule import Member, Selector
 from clusterlog.control.rules.selecting import meant
 from clusterlog.control.signing.sealing import Sealer
-from clusterlog.errors import ClusterlogError, Rejected
+from clusterlog.errors import Rejected
 
 UNHEARD = "nobody subscribes to this topic there"
 
@@ -198,7 +198,7 @@ class Switchboard:
         return Member(self._sender.service, self._sender.node, "")
 
     def _find(self, question: Question, asked: Selector) -> None:
-        with suppress(ClusterlogError):  # then nobody knows, which is what the answer says
+        with suppress(Exception):  # a bus that is away, for one: then nobody knows, which is what the answer says
             question.expect(self._expected(asked))
 
     def _expected(self, asked: Selector) -> dict[str, Sender]:

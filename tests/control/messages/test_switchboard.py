@@ -13,6 +13,7 @@ from clusterlog.control.messages.outbox import Outbox
 from clusterlog.control.messages.switchboard import UNHEARD, Switchboard
 from clusterlog.control.signing.keys import Key
 from clusterlog.control.signing.sealing import Sealer
+from clusterlog.errors import BusUnreachable
 
 PATIENCE_S = 30
 
@@ -300,6 +301,16 @@ def test_a_request_ends_when_its_time_is_up_though_the_bus_does_not_say_who_is_t
     replies = board.client("f").request("ask", timeout_s=0.02)
     assert not answer.is_set()
     answer.set()
+    assert (replies.known, replies.complete) == (False, False)
+
+
+def test_a_request_over_a_bus_that_is_away_is_no_complete_answer_of_nobody(air):
+    def away() -> tuple[()]:
+        raise BusUnreachable("the bus does not answer")
+
+    board = Switchboard(air.carry, away)
+    board.begin(Sender("one"), air.sealer)
+    replies = board.client("f").request("ask", timeout_s=0.02)
     assert (replies.known, replies.complete) == (False, False)
 
 
