@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
-from clusterlog.cli.line import columns, escaped_json, padded, short
+from clusterlog.cli.line import columns, escaped_json, short
 from clusterlog.encode.console import hyperlink
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ _page: Paged | None = None
 
 PATIENCE_S = 1.0
 _PROCESS = re.compile(r"[0-9a-f]{32}")
+_INKED = re.compile(r"\x1b\[[\d;]*m")
 _REDRAW_S = 0.1
 
 
@@ -201,30 +203,40 @@ def emit(document: bytes) -> None:
     sys.stdout.buffer.write((escaped_json(document) if terminal(sys.stdout) else document) + b"\n")
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "") -> Iterator[str]:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "", spare: str = "") -> Iterator[str]:
     """The lines of a table of escaped texts; the columns whose headings are in ``numbers`` stand to the right.
 
-    On a terminal that is too narrow for it, ids of processes are told by their ends, and columns of which there is
-    nothing to tell are left out.
+    A text may be inked. On a terminal that is too narrow for it, ids of processes are told by their ends, and columns
+    of which there is nothing to tell are left out, then those that ``spare`` names, one by one, as far as is needed.
     """
     lines = [tuple(headings), *map(tuple, rows)]
-    for narrower in (_with_short_ids, _without_empty_columns):
+    narrower: list[_Narrower] = [_with_short_ids, _without_empty_columns]
+    narrower += [partial(_without, heading) for heading in spare.split()]
+    for less in narrower:
         widths = _widths(lines)
         if (room := width()) is not None and sum(widths) + 2 * (len(widths) - 1) > room:
-            lines = narrower(lines)
+            lines = less(lines)
     widths = _widths(lines)
     right = [heading in numbers.split() for heading in lines[0]]
     for index, row in enumerate(lines):
         cells = [
-            " " * (width - columns(cell)) + cell if to_right else padded(cell, width)
+            " " * (width - _room(cell)) + cell if to_right else cell + " " * (width - _room(cell))
             for cell, width, to_right in zip(row, widths, right, strict=True)
         ]
         text = "  ".join(cells).rstrip()
         yield inked(text, "dim") if index == 0 else text
 
 
+_Narrower = Callable[[Sequence[tuple[str, ...]]], list[tuple[str, ...]]]
+
+
 def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
-    return [max(map(columns, column)) for column in zip(*lines, strict=True)]
+    return [max(map(_room, column)) for column in zip(*lines, strict=True)]
+
+
+def _room(cell: str) -> int:
+    """Columns that a text takes; its ink takes none."""
+    return columns(_INKED.sub("", cell)) if "\x1b" in cell else columns(cell)
 
 
 def _with_short_ids(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -234,6 +246,11 @@ def _with_short_ids(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 def _without_empty_columns(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     told = [any(cell != "-" for cell in cells) for _, *cells in zip(*lines, strict=True)]
     return [tuple(cell for cell, kept in zip(line, told, strict=True) if kept) for line in lines]
+
+
+def _without(heading: str, lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    kept = [each != heading for each in lines[0]]
+    return [tuple(cell for cell, stays in zip(line, kept, strict=True) if stays) for line in lines]
 
 
 def amount(number: int) -> str:

@@ -9,16 +9,26 @@ from __future__ import annotations
 import io
 import os
 import re
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from clusterlog.cli.commands import call
 from clusterlog.cli.line import columns
+from clusterlog.control.bus.sqlite import SqliteBus
+from clusterlog.control.members import Report, RuleReport, Status
+from clusterlog.control.members import fields_of as report_fields
+from clusterlog.control.rules.document import Document, Version
+from clusterlog.control.rules.document import fields_of as document_fields
+from clusterlog.control.rules.effective import Levels
+from clusterlog.control.rules.rule import Member, Rule, Selector, level_name
+from clusterlog.control.signing.keys import cluster_keys
+from clusterlog.control.signing.sealing import Sealer
 from clusterlog.search.instant import instant
 from clusterlog.store.base import Delivery
 from clusterlog.store.document import parse
@@ -55,7 +65,16 @@ SCREENS = (
     Screen("errors", "Errors by what they are", ("errors",), pictured=True),
     Screen("diff", "What differs from a healthy request like it", ("diff", FAILED)),
     Screen("tail", "Events as they are logged", ("tail", "--since", "2026-11-21", "service: payments"), lines=24),
+    Screen(
+        "level", "Levels in force: by which rules, by whom, for how long, and on every node", ("level",), pictured=True
+    ),
+    Screen("nodes", "Who is in the cluster", ("nodes",)),
 )
+NODES = (
+    ("orders", "orders-1", 2), ("orders", "orders-2", 2), ("payments", "payments-1", 1),
+    ("shop", "shop-1", 1), ("shop", "shop-2", 1),
+)  # fmt: skip
+"""Of the cluster that is drawn: service, node, and how many workers it has."""
 
 THEMES = {
     "dark": {
@@ -118,7 +137,37 @@ def home() -> Iterator[Path]:
             ]
         )
         store.close()
+        _cluster(Path(directory))
         yield Path(directory)
+
+
+def _cluster(directory: Path) -> None:
+    """Two rules in force for an hour, and nodes that have just said so; however long it takes to draw them."""
+    (directory / "control").mkdir()
+    sealer = Sealer(cluster_keys(directory, "", True), "development")
+    file = directory / "control" / "bus.db"
+    link = SqliteBus(file, "development").open()
+    now = link.read().now_ns
+    times = {"created_ns": now - 3750 * 10**9, "expires_ns": now + 6750 * 10**9, "rev": 2}
+    rules = (
+        Rule("k7d3q", "orders.stock", 10, actor="mia@desk", reason="ticket 4711", **times),
+        Rule("xw2pn", "shop", 30, "cap", Selector(node=("shop-*",)), actor="ben@desk", **times),
+    )
+    link.write(sealer.seal(document_fields(Document("development", Version("5f1c", 2), rules, now))), None)
+    for number, (service, node, workers) in enumerate(NODES):
+        said = tuple(_worker(rules, service, node, 4000 + 10 * number + each) for each in range(1, workers + 1))
+        report = Report(node, service, f"host-{number + 1}", version="2.4.1", lag_s=0.4, workers=said)
+        link.lease(f"{service}/{node}/1", sealer.seal(report_fields(report)), 30.0, said[0].applied)
+    link.close()
+    with closing(sqlite3.connect(file)) as kept, kept:
+        kept.execute("UPDATE leases SET at_ns = at_ns + 3600000000000, until_ns = until_ns + 3600000000000")
+
+
+def _worker(rules: tuple[Rule, ...], service: str, node: str, pid: int) -> Status:
+    levels = Levels(rules, Member(service, node, ""))
+    loggers = {name: level_name(levels.of(name, 20).level) for name in levels.loggers() if name}
+    applied = {rule.id: RuleReport("applied") for rule in levels.mine}
+    return Status(pid, f"{pid:032x}", pid % 10, 0, "5f1c/2", "INFO", loggers, applied)
 
 
 def shown(screen: Screen, width: int, directory: Path) -> str:

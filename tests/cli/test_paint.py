@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -45,6 +46,24 @@ def later(monkeypatch):
 def test_columns_of_a_table_stand_under_one_another_and_numbers_to_the_right():
     lines = list(paint.table(("NAME", "COUNT"), [("日本", "7"), ("orders", "1,204")], "COUNT"))
     assert lines == ["NAME    COUNT", "日本        7", "orders  1,204"]
+
+
+def test_ink_takes_no_room_in_a_table(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with paint.looks("always"):
+        rows = [(paint.inked("up", "good"), "2"), ("silent", "10")]
+        lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in paint.table(("STATE", "WORKERS"), rows, "WORKERS")]
+    assert lines == ["STATE   WORKERS", "up            2", "silent       10"]
+
+
+def test_columns_that_can_be_spared_are_left_out_where_there_is_no_room_for_them(monkeypatch):
+    monkeypatch.setattr(paint, "width", lambda: 12)
+    rows = [("aaaa", "bbbb", "cccc")]
+    assert list(paint.table(("A", "B", "C"), rows, spare="C A")) == ["A     B", "aaaa  bbbb"]
+    monkeypatch.setattr(paint, "width", lambda: 14)
+    assert next(paint.table(("A", "B", "C"), rows, spare="C A")).split() == ["A", "B"]
+    monkeypatch.setattr(paint, "width", lambda: 16)
+    assert next(paint.table(("A", "B", "C"), rows, spare="C A")).split() == ["A", "B", "C"]
 
 
 def test_a_table_too_wide_for_the_terminal_tells_less_of_ids_and_nothing_of_what_is_empty(monkeypatch):

@@ -34,9 +34,10 @@ def control(ctx: click.Context) -> None:
 @click.argument("file", metavar="[FILE]", default="-", shell_complete=candidates.files)
 @with_settings(*OPTIONS)
 def export_rules(settings: Settings, file: str) -> None:
-    """Write the rules in force to FILE, or to standard output.
+    """Write the rules in force to a file.
 
-    What is over is left out. It is JSON (clusterlog.rules/1) that people can read and edit.
+    Without FILE they go to standard output. What is over is left out. It is JSON (clusterlog.rules/1) that people can
+    read and edit.
     """
     with reached(settings) as cluster:
         look = cluster.operator.look()
@@ -64,10 +65,11 @@ def export_rules(settings: Settings, file: str) -> None:
 @with_settings(*OPTIONS)
 @as_json
 def import_rules(settings: Settings, file: str, wait: float, minimum: Minimum, as_json: bool) -> int:
-    """Put the rules of FILE (- for standard input) in force, and no others.
+    """Put the rules of a file in force.
 
-    Each keeps its id, its author and its end: one that is over by now stays over. Nothing is changed where a rule of
-    the file cannot be followed. Exit 6 if not every worker has confirmed it.
+    No others are in force then; FILE - is standard input. Each rule keeps its id, its author and its end: one that is
+    over by now stays over. Nothing is changed where a rule of the file cannot be followed. Exit 6 if not every worker
+    has confirmed it.
     """
     from clusterlog.cli.control import changing
 

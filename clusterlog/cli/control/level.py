@@ -11,7 +11,7 @@ import click
 from clusterlog.cli import candidates, paint
 from clusterlog.cli.control import wish as wishing
 from clusterlog.cli.home.cluster import OPTIONS, reached, warn
-from clusterlog.cli.options import as_json, duration, with_settings
+from clusterlog.cli.options import as_json, duration, on_screen, with_settings
 from clusterlog.control.operator.change import Wish
 from clusterlog.control.operator.proof import Minimum
 from clusterlog.control.rules.rule import Predicate, Selector
@@ -20,6 +20,7 @@ from clusterlog.settings import Settings
 
 @click.group(invoke_without_command=True)
 @with_settings(*OPTIONS)
+@on_screen
 @as_json
 @click.pass_context
 def level(ctx: click.Context, settings: Settings, as_json: bool) -> None:
@@ -52,7 +53,7 @@ def _nothing_before(ctx: click.Context) -> None:
     """What stands before a subcommand would be passed over, and another cluster changed than was named."""
     for name in ctx.params:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = name.replace("_", "-").removeprefix("as-")
+            option = {"colour": "color"}.get(name, name.replace("_", "-").removeprefix("as-"))
             raise click.UsageError(f"--{option} has to stand behind {ctx.invoked_subcommand}", ctx)
 
 
@@ -81,6 +82,7 @@ def _with_proof(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @with_settings(*OPTIONS)
+@on_screen
 @as_json
 def set_level(
     settings: Settings,
@@ -124,6 +126,7 @@ def set_level(
 @click.option("--all", "every", is_flag=True, help="Take back every rule, and whatever nobody believes.")
 @_with_proof
 @with_settings(*OPTIONS)
+@on_screen
 @as_json
 def reset(settings: Settings, which: str | None, every: bool, wait: float, minimum: Minimum, as_json: bool) -> int:
     """Take back a rule, or all of them.
@@ -146,6 +149,7 @@ def reset(settings: Settings, which: str | None, every: bool, wait: float, minim
     "--node", metavar="NAME", default=None, shell_complete=candidates.cluster_nodes, help="Only this node, or orders-*."
 )
 @with_settings(*OPTIONS)
+@on_screen
 @as_json
 def explain(settings: Settings, logger: str, node: str | None, as_json: bool) -> None:
     """Show how the level of a logger came about.

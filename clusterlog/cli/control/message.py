@@ -68,9 +68,9 @@ def message() -> None:
 @with_settings(*OPTIONS)
 @as_json
 def send(settings: Settings, functionality: str, topic: str, data: Any, as_json: bool) -> None:
-    """Send JSON (null without it, - for standard input) to every process that subscribes to TOPIC of FUNC.
+    """Send a message to all who subscribe to it.
 
-    Nobody confirms a message; `message request` waits for answers.
+    JSON (null without it, - for standard input) goes to every process that subscribes to TOPIC of FUNC. Nobody confirms a message; `message request` waits for answers.
     """
     with reached(settings) as cluster:
         said = Envelope(functionality, topic, _sender(settings), 1, data)
@@ -105,9 +105,9 @@ def request(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Ask every process that subscribes to TOPIC of FUNC, and show what each of them answers.
+    """Ask all who subscribe, and show what they answer.
 
-    Exit 6 where a worker that is there has not answered, or could not.
+    Every process that subscribes to TOPIC of FUNC is asked. Exit 6 where a worker that is there has not answered, or could not.
     """
     with reached(settings) as cluster:
         _sealed(Envelope(functionality, topic, _sender(settings), 1, data), cluster)
@@ -144,9 +144,9 @@ def request(
 def listen(
     settings: Settings, functionality: str, topic: str, limit: int | None, wait: float | None, as_json: bool
 ) -> None:
-    """Show what is said in FUNC from now on, until Ctrl-C; with --json each message as a line of its own.
+    """Show what is said from now on, until Ctrl-C.
 
-    Where messages may have been missed, a line on standard error says so.
+    With --json each message in FUNC is a line of its own. Where messages may have been missed, a line on standard error says so.
     """
     until = None if wait is None else time.monotonic() + wait
     heard = 0

@@ -65,7 +65,9 @@ def rules(found: Iterable[Rule], now_ns: int) -> Iterator[str]:
         )
         for rule in found
     ]
-    yield from paint.table(("RULE", "LEVEL", "LOGGER", "WHOM", "AGE", "LEFT", "BY", "REASON"), rows, "AGE LEFT")
+    yield from paint.table(
+        ("RULE", "LEVEL", "LOGGER", "WHOM", "AGE", "LEFT", "BY", "REASON"), rows, "AGE LEFT", spare="AGE BY REASON WHOM"
+    )
 
 
 def state(look: Look, nodes: Sequence[Node]) -> Iterator[str]:
@@ -205,7 +207,7 @@ def nodes(found: Iterable[Node], ruled: Collection[str]) -> Iterator[str]:
         *("NODE", "SERVICE", "HOST", "STATE", "SEEN", "WORKERS", "LEVEL", "LOGGERS", "VERSION", "ROLE", "LAG"),
         "DROPPED",
     )
-    yield from paint.table(headings, rows, "SEEN WORKERS LAG DROPPED")
+    yield from paint.table(headings, rows, "SEEN WORKERS LAG DROPPED", spare="ROLE VERSION HOST LAG LOGGERS")
 
 
 def _workers(node: Node) -> str:

@@ -14,7 +14,7 @@ from clusterlog.cli.control import wish as wishing
 from clusterlog.cli.control.documents import named
 from clusterlog.cli.home.cluster import OPTIONS, reached, warn
 from clusterlog.cli.line import escaped
-from clusterlog.cli.options import as_json, with_settings
+from clusterlog.cli.options import as_json, on_screen, with_settings
 from clusterlog.control.rules.rule import level_name
 from clusterlog.errors import StoreUnavailable
 from clusterlog.settings import Settings
@@ -33,6 +33,7 @@ Stop = dict[str, Any]
     "--node", metavar="NAME", default=None, shell_complete=candidates.cluster_nodes, help="Only this node, or orders-*."
 )
 @with_settings(*OPTIONS, "store")
+@on_screen
 @as_json
 def why(settings: Settings, logger: str, number: int, node: str | None, as_json: bool) -> None:
     """Show what stops a line: logger, rule, filter, handler, gate, spool or store.
