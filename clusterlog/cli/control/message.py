@@ -70,7 +70,8 @@ def message() -> None:
 def send(settings: Settings, functionality: str, topic: str, data: Any, as_json: bool) -> None:
     """Send a message to all who subscribe to it.
 
-    JSON (null without it, - for standard input) goes to every process that subscribes to TOPIC of FUNC. Nobody confirms a message; `message request` waits for answers.
+    JSON (null without it, - for standard input) goes to every process that subscribes to TOPIC of FUNC. Nobody confirms
+    a message; `message request` waits for answers.
     """
     with reached(settings) as cluster:
         said = Envelope(functionality, topic, _sender(settings), 1, data)
@@ -107,7 +108,8 @@ def request(
 ) -> None:
     """Ask all who subscribe, and show what they answer.
 
-    Every process that subscribes to TOPIC of FUNC is asked. Exit 6 where a worker that is there has not answered, or could not.
+    Every process that subscribes to TOPIC of FUNC is asked. Exit 6 where a worker that is there has not answered, or
+    could not.
     """
     with reached(settings) as cluster:
         _sealed(Envelope(functionality, topic, _sender(settings), 1, data), cluster)
@@ -146,7 +148,8 @@ def listen(
 ) -> None:
     """Show what is said from now on, until Ctrl-C.
 
-    With --json each message in FUNC is a line of its own. Where messages may have been missed, a line on standard error says so.
+    With --json each message in FUNC is a line of its own. Where messages may have been missed, a line on standard error
+    says so.
     """
     until = None if wait is None else time.monotonic() + wait
     heard = 0
