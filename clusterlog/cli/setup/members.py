@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from clusterlog.cli.home.cluster import reached
 from clusterlog.cli.paint import counted
-from clusterlog.cli.setup.doctor.finding import Finding
 from clusterlog.control.members import Node
 from clusterlog.errors import BusUnreachable, ClusterlogError, NotFound
 from clusterlog.settings import Settings
+
+
+class Told(NamedTuple):
+    """What becomes a finding of ``clusterlog doctor``."""
+
+    check: str
+    state: Literal["ok", "note", "warning", "problem"]
+    text: str
+    mend: str = ""
+
 
 _MOST = 5
 """So many nodes are named."""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> Iterator[Told]:
     """Everything about the cluster; a home in which nobody has taken part yet is left alone."""
     if settings.bus == "off":
-        yield Finding("cluster", "note", "the setting bus is off: levels and messages reach nobody here")
+        yield Told("cluster", "note", "the setting bus is off: levels and messages reach nobody here")
         return
     if not settings.bus and not (settings.home_path / "control" / "bus.db").exists():
         return
@@ -29,18 +39,18 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     except BusUnreachable as error:
         mend = "rules in force end on time meanwhile, and applications try again; see that it runs and can be reached"
-        yield Finding("cluster", "problem", f"the bus does not answer: {error}", mend)
+        yield Told("cluster", "problem", f"the bus does not answer: {error}", mend)
         return
     except ClusterlogError as error:
-        yield Finding("cluster", "problem", str(error), "without it every process keeps the levels it has configured")
+        yield Told("cluster", "problem", str(error), "without it every process keeps the levels it has configured")
         return
     yield from _judged(name, nodes)
 
 
-def _judged(name: str, nodes: tuple[Node, ...]) -> Iterator[Finding]:
+def _judged(name: str, nodes: tuple[Node, ...]) -> Iterator[Told]:
     speaking = [node for node in nodes if node.state in ("up", "late")]
     workers = sum(len(node.workers) for node in speaking)
-    yield Finding("cluster", "ok", f"{counted(len(speaking), 'node')}, {counted(workers, 'worker')}, over {name}")
+    yield Told("cluster", "ok", f"{counted(len(speaking), 'node')}, {counted(workers, 'worker')}, over {name}")
     same: dict[tuple[str, str], list[str]] = {}
     for node in nodes:
         if node.conflict:
@@ -48,9 +58,9 @@ def _judged(name: str, nodes: tuple[Node, ...]) -> Iterator[Finding]:
     for (service, node_name), hosts in same.items():
         text = f"{len(hosts)} nodes of {service} are called {node_name}, on {', '.join(sorted(set(hosts)))}"
         mend = "set node (CLUSTERLOG_NODE) to a name of its own on each: rules and figures cannot tell them apart"
-        yield Finding("node name", "problem", text, mend)
+        yield Told("node name", "problem", text, mend)
     silent = [f"{node.node} of {node.service}" for node in nodes if node.state == "silent"]
     if silent:
         more = f" and {len(silent) - _MOST} more" if len(silent) > _MOST else ""
         text = f"silent: {', '.join(silent[:_MOST])}{more}"
-        yield Finding("cluster", "warning", text, "see whether they run; `clusterlog nodes` tells since when")
+        yield Told("cluster", "warning", text, "see whether they run; `clusterlog nodes` tells since when")

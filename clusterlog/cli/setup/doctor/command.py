@@ -60,7 +60,7 @@ def _looked(settings: Settings, application: str | None) -> Iterator[Finding]:
 
     yield from home.examine(settings)
     yield from delivery.examine(settings, time.time_ns())
-    yield from members.examine(settings)
+    yield from (Finding(*told) for told in members.examine(settings))
     if application is not None:
         yield from inside.examine(application, settings)
 
