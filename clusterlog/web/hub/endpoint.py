@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -203,9 +202,9 @@ def _text(value: Any) -> str:
 
 
 def _seconds(value: Any, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("expected a number of seconds")
-    if not 0 <= value <= most:
+    if not 0 <= value <= most:  # as it is for what is no number
         raise ValueError(f"expected 0 to {most:,.0f} seconds")
     return float(value)
 

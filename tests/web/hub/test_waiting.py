@@ -26,10 +26,10 @@ def token(server):
     return json.loads((server.home / "run" / "serve.json").read_bytes())["tokens"]["control"]
 
 
-def waiting(port, token, after, stack, cluster="test"):
+def waiting(port, token, after, stack, cluster="test", hold_s=60):
     """A connection on which somebody waits."""
     connection = stack.enter_context(closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)))
-    path = f"{ROOT}/notices?cluster={cluster}&after={after}&hold=60"
+    path = f"{ROOT}/notices?cluster={cluster}&after={after}&hold={hold_s}"
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
     return connection
 
@@ -55,11 +55,15 @@ def test_two_hundred_who_wait_take_no_thread_each_hinder_nobody_and_all_hear_of_
         changed(link, b"one")
 
 
-def test_a_hub_lets_so_many_wait_and_a_place_is_free_when_somebody_leaves(running, store, tmp_path, wait_until):
+def test_a_hub_lets_so_many_wait_and_a_place_is_free_when_somebody_leaves(
+    running, store, tmp_path, monkeypatch, wait_until
+):
+    monkeypatch.setattr("clusterlog.web.hub.endpoint._LONGEST_HOLD_S", PATIENCE_S * 10)
     hub = Hub(partial(SqliteBus, tmp_path / "bus.db"), 2)
     with running.serving(store, tmp_path / "home", hub=hub) as asked, ExitStack() as stack:
         after = asked("GET", f"{ROOT}/notices?cluster=test&hold=0", right="control").json["after"]
-        crowd = [waiting(asked.port, asked.tokens.control, after, stack) for _ in range(2)]
+        hold_s = PATIENCE_S * 10
+        crowd = [waiting(asked.port, asked.tokens.control, after, stack, hold_s=hold_s) for _ in range(2)]
         path = f"{ROOT}/notices?cluster=test&after={after}&hold=0"
         wait_until(lambda: asked("GET", path, right="control").status == 429, "both places are taken")
         assert asked("GET", f"{ROOT}/leases?cluster=test", right="control").status == 200

@@ -65,11 +65,11 @@ class PostgresLink:
         self._behind = False
         self._unheard = 0
         self._closed = False
-        self._prepare(address.schema)
-        hears = address.listen is not False and self._listens()
-        self._document, self._cursor, process = self._looked(self._ask(self._sql.look, cluster))
+        process = self._prepare(address.schema)
         # A pooler makes up the process it tells of. It may give this connection to others between two transactions.
-        self._polls = not hears or (address.listen is None and process != session.process)
+        listen = process == session.process if address.listen is None else address.listen
+        self._polls = not (listen and self._listens())
+        self._document, self._cursor = self._looked(self._ask(self._sql.look, cluster))
         self._looked_at = time.monotonic()
         self._waker = Waker()
 
@@ -176,7 +176,7 @@ class PostgresLink:
             raise self._error(refused) from None
         if rows is None:
             return
-        document, last, _ = self._looked(rows)
+        document, last = self._looked(rows)
         news = document != self._document or last != self._cursor
         if document != self._document:
             self._document = document
@@ -198,9 +198,12 @@ class PostgresLink:
             self._pending.append(Message(body or b""))
         self._behind = len(rows) == BATCH
 
-    def _prepare(self, schema: str) -> None:
-        """Make the tables where there are none. Raises BusDenied, with what to run, where we may not."""
-        ((there, made, role),) = self._ask(self._sql.made)
+    def _prepare(self, schema: str) -> int:
+        """Make the tables where there are none; which process of the server we speak to.
+
+        Raises BusDenied, with what to run, where we may not.
+        """
+        ((there, made, role, process),) = self._ask(self._sql.made)
         exists, complete = there == b"\x01", None if made is None else made == b"\x01"
         try:
             if complete is None:
@@ -215,6 +218,7 @@ class PostgresLink:
                 f"{self._name}: {_text(role)} may not keep its tables there: have somebody run: {sql}"
             ) from None
         self._forget()
+        return _number(process)
 
     def _forget(self) -> None:
         """Take away what ran out long ago; whoever may only read is not kept from that."""
@@ -231,9 +235,9 @@ class PostgresLink:
             return False
         return True
 
-    def _looked(self, rows: list[Row]) -> tuple[str, int, int]:
-        ((document, last, process),) = rows
-        return _text(document), _number(last), _number(process)
+    def _looked(self, rows: list[Row]) -> tuple[str, int]:
+        ((document, last),) = rows
+        return _text(document), _number(last)
 
     def _ask(self, statement: str, *values: str | bytes, crossed_is_conflict: bool = False) -> list[Row]:
         if self._closed:

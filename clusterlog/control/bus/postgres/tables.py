@@ -44,14 +44,14 @@ class Statements:
 
     @property
     def made(self) -> str:
-        """Whether the schema is there, and its tables, and who asks where."""
+        """Whether the schema is there, and its tables, who asks, and which process of the server says so."""
         schema = self.schema
         return (
             f"SELECT to_regnamespace('{schema}') IS NOT NULL,"
             f" CASE WHEN to_regnamespace('{schema}') IS NULL THEN false"
             f" WHEN NOT has_schema_privilege('{schema}', 'USAGE') THEN NULL"
             f" ELSE to_regclass('{schema}.message') IS NOT NULL END,"
-            " quote_ident(current_user::text)"
+            " quote_ident(current_user::text), pg_backend_pid()::text"
         )
 
     def making(self, *, schema: bool) -> str:
@@ -70,10 +70,10 @@ class Statements:
 
     @property
     def look(self) -> str:
-        """What the document is (its hash), what was sent last, and which process of the server says so."""
+        """What the document is (its hash), and what was sent last."""
         return (
             f"SELECT (SELECT encode(sha256(body), 'hex') FROM {self.schema}.document WHERE cluster = $1::text),"
-            f" (SELECT last::text FROM {self.schema}.sent WHERE cluster = $1::text), pg_backend_pid()::text"
+            f" (SELECT last::text FROM {self.schema}.sent WHERE cluster = $1::text)"
         )
 
     @property
