@@ -50,6 +50,20 @@ def test_cp_02_a_rule_means_the_workers_that_all_its_terms_mean_and_no_others(ru
     assert found["applied"] == found["expected"] == len(pids)
 
 
+@pytest.mark.parametrize("term", [("--role", "canary"), ("--version", "2.0"), ("--host", "elsewhere")])
+def test_cp_02_tags_versions_and_hosts_choose_as_well(run, cluster, term):
+    odd = cluster.add("shop", "shop-9", tags=("canary", "blue"), version="2.0", host="elsewhere")
+    found = told(run("level", "set", "DEBUG", *term, "--json"))
+    assert [[worker["pid"] for worker in node["workers"]] for node in found["nodes"]] == [[odd.pid]]
+
+
+def test_requests_and_what_a_rule_may_cost_stand_in_the_rule(run, cluster):
+    words = ("--tenant", "acme", "--route", "/orders/*", "--request", "abc", "--lines", "500", "--lines-per-s", "20")
+    rule = told(run("level", "set", "DEBUG", *words, "--json"))["rule"]
+    assert rule["predicate"] == {"request": "abc", "tenant": "acme", "route": "/orders/*"}
+    assert rule["limits"] == {"lines": 500, "lines_per_s": 20}
+
+
 def test_at_most_so_many_nodes_are_meant_and_always_the_same_ones(run, cluster):
     one = told(run("level", "set", "DEBUG", "--max", "1", "--json"))
     two = told(run("level", "set", "DEBUG", "--max", "2", "--json"))

@@ -84,3 +84,13 @@ def test_watching_tells_in_a_pipe_of_every_change_until_it_is_interrupted(cluste
     assert {each["node"] for each in second["nodes"]} - {each["node"] for each in first["nodes"]} == {"shop-9"}
     watching.send_signal(signal.SIGINT)
     assert watching.wait(30) == 130
+
+
+def test_watching_on_a_terminal_draws_the_nodes_in_their_place(cluster, on_pty):
+    terminal = on_pty("nodes", "--watch", "--home", cluster.home, columns=120)
+    terminal.see("payments-1")
+    cluster.kill(cluster.puppets[0])
+    terminal.see("silent")
+    assert sum("NODE" in line for line in terminal.shown) == 1
+    terminal.press("\x03")
+    assert terminal.ended() == 130
