@@ -115,16 +115,21 @@ def test_rules_end_on_time_also_while_an_answer_of_the_bus_does_not_come(
         bus.frozen = False
 
 
-def test_the_document_is_read_again_when_the_wall_clock_was_set(make_worker, operator, logger, until, monkeypatch):
+def test_the_document_is_read_again_when_the_wall_clock_was_set(make_worker, operator, until, monkeypatch):
     """4.3: after resume and after a clock jump."""
     worker = make_worker(heartbeat_s=60)
     until(operator.nodes)
-    looks = []
-    monkeypatch.setattr(worker.hand, "looked", lambda *_: looks.append(1))
+    looks, set_forward = [], [0]
     skew = worker._skew
-    monkeypatch.setattr(worker, "_skew", lambda: skew() + (3600 * 10**9 if looks.append(0) is None else 0))
-    worker.wake()
-    until(lambda: 1 in looks)
+    monkeypatch.setattr(worker, "_skew", lambda: skew() + set_forward[0])
+    monkeypatch.setattr(worker.hand, "looked", lambda *_: looks.append(1))
+
+    def read_again():
+        set_forward[0] += 3600 * 10**9
+        worker.wake()
+        return looks
+
+    until(read_again)
 
 
 def test_leaving_gives_the_lease_back(make_worker, operator, until):
