@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -182,16 +183,18 @@ def test_each_poll_goes_on_where_the_one_before_ended():
 
 def test_an_idle_connection_that_the_server_ended_is_made_anew():
     read = answer(b'{"document": null, "now_ns": 1}', more="Connection: close\r\n")
+    ended = threading.Event()
 
     def once(connection):
         connection.sendall(answer(b'{"document": null, "now_ns": 1}'))
         connection.close()
+        ended.set()
 
-    with Rogue(answer(FIRST), once, read, read) as rogue:
-        link = bus(rogue.url).open()
-        for _ in range(3):
+    with Rogue(answer(FIRST), once, read, read) as rogue, closing(bus(rogue.url).open()) as link:
+        assert link.read().document is None
+        assert ended.wait(PATIENCE_S)
+        for _ in range(2):
             assert link.read().document is None
-        link.close()
 
 
 def test_of_several_hosts_the_first_that_answers_is_the_bus():
