@@ -41,6 +41,7 @@ def reason(fields: object) -> str:
 
 
 @given(DOCUMENTS)
+@settings(max_examples=50)
 def test_a_document_is_read_as_it_was_written(document):
     assert document_of(plain(canonical(fields_of(document)), 1 << 20)) == document
 
@@ -140,6 +141,7 @@ def test_f14_garbage_is_garbage_whatever_it_would_do_to_a_parser(garbage):
 
 
 @given(st.binary(max_size=200))
+@settings(max_examples=50)
 def test_f14_any_bytes_are_an_object_or_are_refused(data):
     found: object = {}
     with suppress(Rejected):
@@ -148,6 +150,7 @@ def test_f14_any_bytes_are_an_object_or_are_refused(data):
 
 
 @given(st.none() | DOCUMENTS, RULES, st.lists(st.builds(Version, st.sampled_from(["e", "f"]), st.integers(0, 99))))
+@settings(max_examples=50)
 def test_cp25_the_next_revision_is_above_all_that_was_ever_seen_in_its_epoch(before, rules, acknowledged):
     if before is not None:
         before = replace(before, version=Version("e", before.version.rev % 100))
@@ -167,6 +170,7 @@ def test_a_new_rule_bears_the_revision_that_brought_it_and_the_others_keep_their
 
 
 @given(st.builds(Version, st.text("abc/", min_size=1), st.integers(0, 10**18)))
+@settings(max_examples=50)
 def test_a_version_is_read_as_it_was_written(version):
     assert Version.read(str(version)) == version
 

@@ -159,6 +159,7 @@ def test_f17_a_ceiling_of_an_unknown_level_or_logger_is_an_error_and_never_debug
 
 
 @given(RULES, LOGGERS, BASES, st.none() | st.from_type(RequestFacts), CEILINGS)
+@settings(max_examples=50)
 def test_cp24_the_level_is_what_the_written_order_says(rules, logger, base, request_, found):
     """An oracle that sorts and folds what the rules of the design say, and knows nothing of how it is done."""
 

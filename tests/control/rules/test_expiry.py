@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.control.rules.expiry import Deadlines, Saved, boot_id, boot_ns, deadline_boot_ns
@@ -30,6 +30,7 @@ def test_cp06_a_deadline_is_what_is_left_by_the_bus_on_a_clock_of_this_machine()
 
 
 @given(TIMES, TIMES, st.integers(1, 1000), TIMES, st.integers(0, 1000))
+@settings(max_examples=50)
 def test_i2_a_rule_ends_at_the_latest_one_life_after_it_came_whatever_the_bus_says_its_time_is(
     created, bus_now, life_s, boot, longest_s
 ):
@@ -127,6 +128,7 @@ def test_a_boot_clock_that_went_back_is_none_of_the_same_boot():
 
 
 @given(st.integers(1, 600), TIMES, TIMES, TIMES, TIMES, st.sampled_from(["boot-a", "boot-b", ""]))
+@settings(max_examples=50)
 def test_i2_no_restart_gives_a_rule_more_than_it_had_left_when_it_was_saved(
     life_s, at_boot, at_wall, now_boot, now_wall, boot
 ):

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterlog.control.rules.rule import Member, Predicate, RequestFacts, Selector
@@ -62,6 +62,7 @@ def test_a_worker_whose_number_is_not_known_is_not_meant_by_a_rule_about_the_fir
 
 
 @given(st.text(), st.text(), st.floats(0, 100), st.floats(0, 100))
+@settings(max_examples=50)
 def test_cp19_who_is_meant_at_a_percentage_is_meant_at_every_higher_one(service, node, one, other):
     member = Member(service, node, "h")
     lower, higher = sorted([one, other])
@@ -86,6 +87,7 @@ def test_a_percentage_takes_all_workers_of_a_node_or_none():
 
 
 @given(st.from_type(Selector), st.lists(st.from_type(Member), max_size=8), st.integers(0, 4))
+@settings(max_examples=50)
 def test_cp19_at_most_so_many_nodes_are_named_in_the_rule_and_never_one_that_was_not_meant(selector, members, most):
     narrowed = some_of(selector, members, most)
     before = {member.node for member in members if meant(selector, member)}
@@ -133,6 +135,7 @@ def test_a_node_whose_name_holds_signs_of_a_glob_can_be_named_and_counts_as_a_na
 
 
 @given(st.from_type(Predicate), st.from_type(RequestFacts))
+@settings(max_examples=50)
 def test_cp04_a_request_is_meant_when_every_term_of_the_predicate_holds(predicate, request):
     exact = all(
         not term or term == is_

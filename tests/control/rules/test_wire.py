@@ -22,6 +22,7 @@ JSON = st.recursive(
 
 
 @given(st.from_type(Rule))
+@settings(max_examples=50)
 def test_a_rule_is_read_as_it_was_written_with_what_a_later_version_said_in_it(rule):
     assert read_rule(json.loads(canonical(written(rule)))) == rule
 
