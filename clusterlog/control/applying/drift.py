@@ -17,9 +17,9 @@ from clusterlog.record.failure import raised_by_signal
 
 
 class Watch:
-    """Calls ``configured(logger)`` after each ``setLevel``, and for each new logger while logging's lock is held."""
+    """Calls ``configured(logger, made)`` after each ``setLevel``, and for each logger made under logging's lock."""
 
-    def __init__(self, configured: Callable[[logging.Logger], object]) -> None:
+    def __init__(self, configured: Callable[[logging.Logger, bool], object]) -> None:
         self._configured = configured
         self._patches = (
             Patch("logging:Logger.setLevel", self._setting),
@@ -45,7 +45,7 @@ class Watch:
         def setLevel(logger: logging.Logger, level: int | str) -> None:  # noqa: N802 - the library's name
             original(logger, level)
             if patch.on:
-                self._tell(logger)
+                self._tell(logger, made=False)
 
         return setLevel
 
@@ -56,13 +56,13 @@ class Watch:
         def _fixupParents(manager: logging.Manager, logger: logging.Logger) -> None:  # noqa: N802
             original(manager, logger)
             if patch.on and manager is logging.root.manager:
-                self._tell(logger)
+                self._tell(logger, made=True)
 
         return _fixupParents
 
-    def _tell(self, logger: logging.Logger) -> None:
+    def _tell(self, logger: logging.Logger, made: bool) -> None:
         try:
-            self._configured(logger)
+            self._configured(logger, made)
         except Exception as error:  # the call is the host's, and went well
             if raised_by_signal(error):
                 raise

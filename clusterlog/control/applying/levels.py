@@ -124,7 +124,7 @@ class InForce:
             for rule in self._levels.mine:
                 rules[rule.id] = self._held(rule)
             ruled = {name: self._level_of(name) for name in self._levels.loggers() if name}
-            own = (name for name, logger in _loggers() if name and own_base(logger))
+            own = sorted(name for name, logger in _loggers() if name and own_base(logger))
             configured = {name: self._level_of(name) for name in islice(own, MOST_CONFIGURED)}
             return Report(rules, logging.root.getEffectiveLevel(), configured | ruled)
 
@@ -201,55 +201,72 @@ class InForce:
         layers = [layer for layer in blocked.layers(nearest(rule.logger), rule.level) if layer.certain]
         return Held("no-effect", layers[0].text) if layers else Held("applied", told)
 
-    def _configured(self, logger: logging.Logger) -> None:
+    def _configured(self, logger: logging.Logger, made: bool) -> None:
         """The application has made a logger, or given it a level."""
         name = ROOT if logger is logging.root else logger.name
         with _lock():
-            if not self._levels.loggers().isdisjoint(lineage(name)):
-                self._swap()
+            names = self._levels.loggers()
+            # A logger that has just been made inherits what is in force, unless a rule names what was not there.
+            about = _hollow(names) if made else names
+            if name in names or not about.isdisjoint(lineage(name)):
+                self._swap(within=name)
 
-    def _swap(self) -> None:
-        """Set every level that is not what it should be, and note the new bases found on loggers that were ruled."""
+    def _swap(self, within: str = ROOT) -> None:
+        """Set every level that is not what it should be, and note the new bases found on loggers that were ruled.
+
+        ``within``: only of this logger and those below it.
+        """
         if self._busy:  # a signal handler or a finaliser inside of it; the next look finds what it left
             return
         self._busy = True
         try:
-            if self._set(self._levels.loggers()):
+            if self._set(self._levels.loggers(), within):
                 _forget_answers()
         finally:
             self._busy = False
 
-    def _set(self, names: frozenset[str]) -> bool:
-        wanted: dict[logging.Logger, int] = {}  # the level in force of each logger below those that are named
-        ruled: dict[str, logging.Logger] = {}
-        changed = False
+    def _set(self, names: frozenset[str], within: str) -> bool:
+        below, changed, hollow = f"{within}.", False, _hollow(names)
+        deciding: list[tuple[str, logging.Logger]] = []
         for name, logger in _loggers():
+            if within and name != within and not name.startswith(below):
+                continue
             present = logger.level
+            base = own_base(logger)
             if name in self._ruled and type(present) is not Ruled:
                 self._drift[name] = present
-            level: int = own_base(logger)
-            if names and not names.isdisjoint(lineage(name)):
-                level = self._own(name, logger, level, wanted)
-            if type(level) is Ruled:
-                ruled[name] = logger
-            if level != present or type(level) is not type(present):
-                logger.level = level
+            # Every other logger inherits: its level is that of its parent, whatever is in force there.
+            about = names if base else hollow
+            if name in names or (about and not about.isdisjoint(lineage(name))):
+                deciding.append((name, logger))
+            elif type(present) is Ruled:
+                logger.level = base
                 changed = True
-        self._ruled = ruled
+                self._ruled.pop(name, None)
+        for name, logger in sorted(deciding, key=lambda each: each[0]):  # parents before their children
+            changed |= self._decide(name, logger)
         return changed
 
-    def _own(self, name: str, logger: logging.Logger, base: int, wanted: dict[logging.Logger, int]) -> int:
-        """The level that ``logger`` itself needs so that the one in force is what rules ask; parents come first."""
-        level = self._levels.of(name, base_level(logger)).level
-        wanted[logger] = level
-        parent = logger.parent
-        if base:
-            inherited = base
-        elif parent is None:
-            inherited = logging.NOTSET
+    def _decide(self, name: str, logger: logging.Logger) -> bool:
+        """Give ``logger`` the level of its own that it needs so that the one in force is what rules ask."""
+        present, base = logger.level, own_base(logger)
+        wanted = self._levels.of(name, base_level(logger)).level
+        inherited = base or (logging.NOTSET if logger.parent is None else logger.parent.getEffectiveLevel())
+        level: int = base if wanted == inherited else Ruled(wanted, base)
+        if type(level) is Ruled:
+            self._ruled[name] = logger
         else:
-            inherited = wanted[parent] if parent in wanted else base_level(parent)
-        return base if level == inherited else Ruled(level, base)
+            self._ruled.pop(name, None)
+        if level == present and type(level) is type(present):
+            return False
+        logger.level = level
+        return True
+
+
+def _hollow(names: frozenset[str]) -> frozenset[str]:
+    """Those of ``names`` that no logger has: loggers below them have no parent to inherit from what they ask."""
+    known = logging.root.manager.loggerDict
+    return frozenset(name for name in names if name and not isinstance(known.get(name), logging.Logger))
 
 
 def exists(name: str) -> bool:
@@ -258,11 +275,9 @@ def exists(name: str) -> bool:
 
 
 def _loggers() -> Iterator[tuple[str, logging.Logger]]:
-    """Every logger by name, parents before their children."""
+    """Every logger by name, the root first."""
     yield ROOT, logging.root
-    known = logging.root.manager.loggerDict
-    for name in sorted(known):
-        found = known[name]
+    for name, found in tuple(logging.root.manager.loggerDict.items()):
         if isinstance(found, logging.Logger):
             yield name, found
 

@@ -4,6 +4,8 @@ import logging
 import logging.config
 import sys
 import threading
+from dataclasses import replace
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,43 +87,59 @@ one_rule = st.builds(
 )
 acts = st.one_of(
     st.tuples(st.just("apply"), st.lists(one_rule, max_size=4)),
+    st.tuples(st.just("make"), st.sampled_from(NAMES[1:])),
     st.tuples(st.just("setLevel"), st.tuples(st.sampled_from(NAMES[1:]), st.sampled_from(LEVELS))),
     st.tuples(st.just("assign"), st.tuples(st.sampled_from(NAMES[1:]), st.sampled_from(LEVELS))),
     st.tuples(st.just("look"), st.none()),
 )
+fresh = count()
 
 
 @given(st.lists(acts, max_size=12))
 def test_whatever_rules_and_application_do_each_level_is_the_rules_over_the_applications_own_f23_i6(steps):
-    in_force, own, present = InForce(), dict.fromkeys(NAMES[1:], logging.NOTSET), Levels()
-    root = logging.root.level
-    for name in own:
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    top, in_force, own, present = f"fresh{next(fresh)}", InForce(), {}, Levels()
+
+    def placed(name):
+        return f"{top}.{name}" if name else ""
+
+    root, unseen = logging.root.level, False
     try:
         for act, what in steps:
             if act == "apply":
-                present = Levels(tuple(what))
+                present = Levels(tuple(replace(rule, logger=placed(rule.logger)) for rule in what))
                 in_force.apply(present)
             elif act == "look":
                 in_force.drifted()
+            elif act == "make":
+                own.setdefault(placed(what), logging.getLogger(placed(what)) and logging.NOTSET)
             else:
-                name, own[what[0]] = what
-                logger = logging.getLogger(name)
+                logger = logging.getLogger(placed(what[0]))
+                own[logger.name] = what[1]
                 if act == "setLevel":
                     logger.setLevel(what[1])
                 else:
                     logger.level = what[1]
+                    logging.root.manager._clear_cache()
+            unseen = act == "assign" or (unseen and act not in ("apply", "look"))
+            if not unseen:
+                assert_in_force(own, root, present)
         in_force.drifted()
-        bases = {"": root, **own}
-        for name in own:
-            above = [name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)] + [""]
-            base = next(bases[each] for each in above if bases.get(each))
-            assert logging.getLogger(name).getEffectiveLevel() == present.of(name, base).level
+        assert_in_force(own, root, present)
         in_force.restore()
         assert {name: logging.getLogger(name).level for name in own} == own
         assert logging.root.level == root
     finally:
         in_force.restore()
+
+
+def assert_in_force(own, root, present):
+    """Each logger has the level that the rules make of the one the application gave it, or those above it."""
+    for name in own:
+        above = [name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)]
+        base = next((own[each] for each in above if own.get(each)), root)
+        logger = logging.getLogger(name)
+        assert logger.getEffectiveLevel() == present.of(name, base).level, name
+        assert logger.isEnabledFor(DEBUG) == (present.of(name, base).level <= DEBUG)
 
 
 def test_a_level_that_the_application_sets_during_a_rule_is_its_base_from_then_on_f23(in_force):
@@ -160,6 +178,31 @@ def test_a_logger_made_during_a_rule_has_its_level_before_its_first_line(in_forc
     assert made.isEnabledFor(DEBUG)
     in_force.restore()
     assert made.level == logging.NOTSET
+
+
+def test_a_logger_made_between_the_one_a_rule_names_and_those_below_it_changes_nothing_but_who_holds_the_level(
+    in_force,
+):
+    logging.root.setLevel(INFO)
+    below = logging.getLogger("between.db")
+    in_force.apply(rules(Rule("r", "between", DEBUG)))
+    assert (below.level, below.isEnabledFor(DEBUG)) == (DEBUG, True)
+    made = logging.getLogger("between")
+    assert (made.level, below.level, below.isEnabledFor(DEBUG)) == (DEBUG, logging.NOTSET, True)
+    in_force.restore()
+    assert (made.level, below.level, below.isEnabledFor(DEBUG)) == (logging.NOTSET, logging.NOTSET, False)
+
+
+def test_a_program_that_makes_its_loggers_while_rules_are_in_force_pays_nothing_for_those_no_rule_names(
+    in_force, monkeypatch
+):
+    logging.root.setLevel(INFO)
+    logging.getLogger("many")
+    in_force.apply(rules(Rule("r", "", DEBUG), Rule("s", "many", DEBUG)))
+    looked = []
+    monkeypatch.setattr(in_force, "_swap", lambda within="": looked.append(within))
+    assert all(logging.getLogger(f"many.l{n}").isEnabledFor(DEBUG) for n in range(100))
+    assert looked == []
 
 
 def test_a_level_that_somebody_kept_during_a_rule_and_puts_back_after_it_is_the_base(in_force):
