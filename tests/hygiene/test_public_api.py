@@ -9,8 +9,8 @@ import pytest
 import clusterlog
 
 PUBLIC = {
-    "__version__", "annotate", "bind", "bound", "carry", "cluster", "dict_config", "dropped", "extract", "flush", "get_logger",
-    "Handler", "inject", "instrument", "JsonFormatter", "request_id", "start", "step", "stop", "unbind",
+    "__version__", "annotate", "bind", "bound", "carry", "cluster", "dict_config", "dropped", "extract", "flush",
+    "get_logger", "Handler", "inject", "instrument", "JsonFormatter", "request_id", "start", "step", "stop", "unbind",
 }  # fmt: skip
 
 
