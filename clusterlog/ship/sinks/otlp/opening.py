@@ -28,9 +28,7 @@ def open_otlp(settings: Settings, url: str) -> tuple[Sink, str, Limits]:
     for host in found:
         for path in PATHS:
             if host.path.endswith(path):
-                raise SettingError(
-                    f"{host.url}: leave out {path}: spans go to one path, all else to another"
-                )
+                raise SettingError(f"{host.url}: leave out {path}: spans go to one path, all else to another")
     # The token is the store's; where the store is at no URL, it can only be meant for where events are shipped.
     credentials = Credentials("write") if "://" in settings.store else Credentials.of(settings, "write")
     ways = tuple(Way.of(replace(each, scheme=each.scheme.partition("+")[2]), credentials, settings) for each in found)
