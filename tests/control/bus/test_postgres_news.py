@@ -143,15 +143,15 @@ def test_a_lease_that_ran_out_more_than_a_day_ago_is_forgotten(postgres_server, 
     assert postgres_server.run(f"SELECT key FROM clusterlog.lease WHERE cluster = '{cluster}'") == [("today",)]
 
 
-def test_a_link_whose_server_lost_its_tables_says_so_and_the_next_one_makes_them(start_postgres, cluster):
-    server = start_postgres()
-    bus = PostgresBus(server.url(), cluster)
+def test_a_link_whose_server_lost_its_tables_says_so_and_the_next_one_makes_them(postgres_server, cluster):
+    bus = PostgresBus(postgres_server.url(more=f"?schema={cluster}"), cluster)
     with closing(bus.open()) as link:
-        server.run("DROP SCHEMA clusterlog CASCADE")
-        with pytest.raises(BusUnreachable, match="clusterlog"):
+        postgres_server.run(f"DROP SCHEMA {cluster} CASCADE")
+        with pytest.raises(BusUnreachable, match=cluster):
             link.read()
     with closing(bus.open()) as link:
         assert link.read().document is None
+    postgres_server.run(f"DROP SCHEMA {cluster} CASCADE")
 
 
 def test_another_thread_ends_a_wait_also_while_a_silent_server_is_asked(postgres_server, cluster, monkeypatch, opened):

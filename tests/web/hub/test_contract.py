@@ -4,7 +4,7 @@ from clusterlog.testing.buses import BusContract
 
 
 class TestHubBus(BusContract):
-    rounds = 50
+    rounds = 20
 
     @pytest.fixture(autouse=True)
     def _server(self, hub_server, bus_of):

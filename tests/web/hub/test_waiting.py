@@ -100,6 +100,7 @@ def test_a_server_that_is_to_end_lets_go_at_once_who_waits_and_ends_well(serve, 
             until(link, lambda come: False)
 
 
+@pytest.mark.engines
 def test_a_server_that_was_killed_and_began_again_has_what_was_kept_and_its_links_begin_with_a_gap(serve, bus_of):
     server = serve()
     bus = bus_of(server)
