@@ -81,7 +81,7 @@ def test_rules_end_on_time_while_the_host_is_cut_off_and_it_catches_up_afterward
     """F09, F02: the network away for longer than the rule lives, and a change meanwhile."""
     worker = host("a", "n1")
     until(operator.nodes)
-    operator.put(logger.name, logging.DEBUG, 0.5)
+    operator.put(logger.name, logging.DEBUG, 2.0)
     until(lambda: level(logger) == "DEBUG")
     network.gone = True
     until(lambda: level(logger) == "INFO")

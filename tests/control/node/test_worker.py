@@ -8,6 +8,9 @@ import pytest
 from clusterlog.control.bus.memory import MemoryBus
 from clusterlog.control.node import worker as module
 
+SHORT_S = 2.0
+"""The life of a rule whose end is waited for: long enough to be seen in force on a busy machine."""
+
 
 def level(logger):
     return logging.getLevelName(logger.getEffectiveLevel())
@@ -15,7 +18,7 @@ def level(logger):
 
 def test_a_change_is_in_force_and_proven(make_worker, operator, logger, until):
     """I1, I4: what a lease says is in force when it says so."""
-    make_worker()
+    make_worker(heartbeat_s=60)
     until(operator.nodes)
     change = operator.put(logger.name, logging.DEBUG)
     until(lambda: operator.leased(change.document.version) == 1)
@@ -30,7 +33,7 @@ def test_a_change_is_in_force_and_proven(make_worker, operator, logger, until):
 def test_after_the_end_of_a_rule_all_report_the_base_again(make_worker, operator, logger, until):
     make_worker(heartbeat_s=60)
     until(operator.nodes)
-    operator.put(logger.name, logging.DEBUG, 0.3)
+    operator.put(logger.name, logging.DEBUG, SHORT_S)
     until(lambda: level(logger) == "DEBUG")
     rule = until(lambda: operator.nodes()[0].workers[0].status.rules)
     until(lambda: operator.nodes()[0].workers[0].status.rules[next(iter(rule))].state == "expired")
@@ -65,7 +68,7 @@ def test_while_the_bus_is_away_rules_end_on_time_and_are_reported_later(make_wor
     """F09, I2."""
     worker = make_worker()
     until(operator.nodes)
-    change = operator.put(logger.name, logging.DEBUG, 0.5)
+    change = operator.put(logger.name, logging.DEBUG, SHORT_S)
     until(lambda: level(logger) == "DEBUG")
     bus.gone = True
     until(lambda: level(logger) == "INFO")
@@ -105,7 +108,7 @@ def test_rules_end_on_time_also_while_an_answer_of_the_bus_does_not_come(
     bus = Frozen(str(tmp_path), "test")
     make_worker(near=bus)
     until(lambda: operator.nodes(bus))
-    operator.put(logger.name, logging.DEBUG, 0.5, over=bus)
+    operator.put(logger.name, logging.DEBUG, SHORT_S, over=bus)
     until(lambda: level(logger) == "DEBUG")
     bus.frozen = True
     try:
@@ -160,7 +163,7 @@ def test_all_workers_of_all_nodes_prove_a_change(make_worker, operator, logger, 
 
 def test_who_comes_and_who_goes_is_told_to_those_who_listen(make_worker, operator, until):
     first = make_worker(node="n1")
-    until(operator.nodes)
+    until(lambda: first._watch.nodes)  # those it finds at its first look have not come, they are there
     second = make_worker(node="n2")
     until(lambda: ("join", "n2") in [(each.what, each.node) for each in first.changes])
     second.stop(30)
@@ -170,7 +173,7 @@ def test_who_comes_and_who_goes_is_told_to_those_who_listen(make_worker, operato
 def test_a_killed_node_is_silent_at_once_and_said_to_be(make_worker, operator, until, told):
     """Silence: its lock is free, though its lease has not run out."""
     first = make_worker(node="n1")
-    until(lambda: first.seat is not None and first.seat.keeper)
+    until(lambda: first._watch.nodes)  # those it finds at its first look have not come, they are there
     second = make_worker(node="n2")
     until(lambda: ("join", "n2") in [(each.what, each.node) for each in first.changes])
     second.seat.leave()  # as the kernel does
