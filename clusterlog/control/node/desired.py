@@ -67,10 +67,12 @@ class Desired:
         self.ahead = verdict == "ahead"
         if self.ahead:
             return False
+        # Not by its number alone: a store that lost its last change gives that number to the next one.
+        other = self.document is None or self.document.rules != document.rules
         self.body, self.document = snapshot.document, document
         shortened = self._shorten(document, snapshot.now_ns, boot_before_ns)
         armed = self._arm(document.rules, snapshot.now_ns, boot_before_ns, neighbours)
-        return verdict == "newer" or shortened or armed
+        return verdict == "newer" or other or shortened or armed
 
     def handed(self, body: bytes) -> bool:
         """A document that came along with a notice; whether it changed anything."""

@@ -145,3 +145,11 @@ def test_a_saved_rule_that_nobody_has_begun_waits_for_the_stores_word(sealer, cl
     assert ids(desired) == set()
     assert desired.looked(Snapshot(desired.body, NOW + 3 * S), clocks.boot)
     assert desired.next_end_s(desired.in_force()) == pytest.approx(7)
+
+
+def test_a_store_that_has_other_rules_under_the_number_known_here_is_followed(desired, sealer, clocks):
+    """F12: restored from a dump, and changed there once more; the store has the word."""
+    desired.looked(Snapshot(body(sealer, rule("r1"), rule("r2"), rev=2), NOW), clocks.boot)
+    assert desired.looked(Snapshot(body(sealer, rule("r1"), rev=2), NOW), clocks.boot)
+    assert ids(desired) == {"r1"}
+    assert not desired.looked(Snapshot(body(sealer, rule("r1"), rev=2), NOW), clocks.boot)
