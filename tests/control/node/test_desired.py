@@ -149,7 +149,8 @@ def test_a_saved_rule_that_nobody_has_begun_waits_for_the_stores_word(sealer, cl
 
 def test_a_store_that_has_other_rules_under_the_number_known_here_is_followed(desired, sealer, clocks):
     """F12: restored from a dump, and changed there once more; the store has the word."""
-    desired.looked(Snapshot(body(sealer, rule("r1"), rule("r2"), rev=2), NOW), clocks.boot)
-    assert desired.looked(Snapshot(body(sealer, rule("r1"), rev=2), NOW), clocks.boot)
-    assert ids(desired) == {"r1"}
-    assert not desired.looked(Snapshot(body(sealer, rule("r1"), rev=2), NOW), clocks.boot)
+    desired.looked(Snapshot(body(sealer, rule(), rev=2), NOW), clocks.boot)
+    other = body(sealer, replace(rule(), level=40), rev=2)
+    assert desired.looked(Snapshot(other, NOW), clocks.boot)
+    assert [each.level for each in desired.in_force()] == [40]
+    assert not desired.looked(Snapshot(other, NOW), clocks.boot)
