@@ -248,7 +248,7 @@ def agree(store, reference, query):
 
 
 def test_answers_to_any_question_about_any_event_are_those_of_brute_force(wild):
-    @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
     @given(queries(nodes(LEAVES)))
     def holds(query):
         agree(*wild, query)
