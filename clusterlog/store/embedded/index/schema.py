@@ -23,8 +23,11 @@ import tantivy
 
 from clusterlog.store.document import TEXT_FIELDS
 
-VERSION = 1
-"""Of the index's layout: a view of another version is built again from the frames."""
+VERSION = 2
+"""Of the index's layout and of what was right in it: a view of another version is built again from the frames.
+
+Until 2 the second process of a node could be indexed under the id of the first.
+"""
 
 IDS = ("http.request.id", "trace.id", "span.id", "user.hash", "process.entity_id")
 NUMBERS = ("event.sequence", "event.duration", "http.response.status_code")
