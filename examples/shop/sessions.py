@@ -34,7 +34,7 @@ class Kept(Protocol):
 class Sessions:
     """Middleware: each visitor has a session, whichever of the nodes answers, ``node`` being this one.
 
-    ``scope["session"]`` is a dict that is kept when the request has been answered. Where it cannot be, the shop goes on
+    ``scope["session"]`` is a dict that is kept when the answer begins. Where it cannot be, the shop goes on
     without: that is logged, and nobody is turned away.
     """
 
@@ -56,8 +56,14 @@ class Sessions:
         self._visited(session)
         if not known:
             send = _with_cookie(send, session_id)
-        await self._app(scope, receive, send)
-        await self._keep(session_id, session)
+
+        async def kept_first(message: Message) -> None:
+            # Before the answer leaves: whoever has it may be at another node before this one has come to its end.
+            if message["type"] == "http.response.start":
+                await self._keep(session_id, session)
+            await send(message)
+
+        await self._app(scope, receive, kept_first)
 
     def _visited(self, session: dict[str, Any]) -> None:
         session["visits"] = session.get("visits", 0) + 1

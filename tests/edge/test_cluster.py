@@ -91,13 +91,18 @@ def test_a_request_that_fails_behind_the_edge_is_told_by_its_first_error(edge, s
     assert "payments-1" in failure.partition(";")[0] and "502" in failure, failure
 
 
-def test_when_a_node_dies_its_session_goes_on_at_the_other_and_both_are_found_by_it(edge, shops, visitor):
+def test_when_a_node_dies_its_session_goes_on_at_the_other_and_both_are_found_by_it(request, edge, shops, visitor):
     first, second = (visitor.get("/session") for _ in range(2))
     assert (first.json()["visits"], second.json()["visits"]) == (1, 2)
     node = first.json()["node"]
     assert second.json()["node"] == node
     (other,) = {"shop-1", "shop-2"} - {node}
 
+    def as_before():
+        shops.begin_again(node)
+        until(lambda: visitor.get("/session").status_code == 200, "both again")
+
+    request.addfinalizer(as_before)
     shops.kill(node)
     third = visitor.get("/session")
     assert third.status_code == 200 and third.json() == {"visits": 3, "node": other}
@@ -121,8 +126,6 @@ def test_when_a_node_dies_its_session_goes_on_at_the_other_and_both_are_found_by
 
     rows = shops.ask("search", f"clusterlog.session.hash: {session}", "--group", "request", "--json").stdout
     assert all(id in json.dumps(json.loads(rows)) for id in ids[1:])
-    shops.begin_again(node)
-    until(lambda: visitor.get("/session").status_code == 200, "both again")
 
 
 def test_a_redis_that_is_away_costs_the_session_and_no_request(edge, shops, visitor, redis_server):

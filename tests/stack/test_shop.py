@@ -147,6 +147,17 @@ def test_without_redis_the_shop_answers_and_says_so(redis, log):
     assert [message for message, _ in log] == ["sessions cannot be read", "sessions cannot be kept"]
 
 
+def test_a_session_is_kept_before_its_answer_leaves_so_that_the_next_node_finds_it(redis):
+    shop, kept = visited(redis, "shop-1"), []
+
+    async def answered(message):
+        kept.append((message["type"], len(redis.kept)))
+
+    scope = {"type": "http", "method": "GET", "path": "/session", "headers": [], "query_string": b""}
+    asyncio.run(shop(scope, None, answered))
+    assert kept == [("http.response.start", 1), ("http.response.body", 1)]
+
+
 def test_sessions_end_a_day_after_the_last_visit(redis, log):
     Visitor().asks(visited(redis, "shop-1"))
     assert set(redis.ends.values()) == {24 * 3600}
