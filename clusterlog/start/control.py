@@ -1,7 +1,7 @@
 """Introduces the cluster's hand to the road: what of settings, spool and process it needs, when it begins, and forks.
 
-``start()`` reads what the home remembers, if it does, and leaves a thread asleep: files and the bus come a second later,
-or when ``cluster`` is used first, and never in a process that only starts others.
+``start()`` reads what the home remembers, if it does, and leaves a thread asleep: files and the bus come a second
+later, or when ``cluster`` is used first, and never in a process that only starts others.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class Control:
         return not self._left and self._settings.bus != "off"
 
     def resume(self) -> None:
-        """Put in force what the home remembers, and begin a second from now, in a thread that sleeps until then. Touches no network.
+        """Put in force what the home remembers, and begin a second from now, in a thread that sleeps until then.
 
-        Never raises: what the hand cannot do is no reason for an application not to start.
+        Touches no network. Never raises: what the hand cannot do is no reason for an application not to start.
         """
         if not self.clustered:
             return
